@@ -1,0 +1,3 @@
+#include <cstdio>
+#include "duckdb/main/database.hpp"
+int main() { std::puts(duckdb::DuckDB::LibraryVersion()); }
