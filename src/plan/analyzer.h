@@ -1,0 +1,85 @@
+#pragma once
+// Name resolution and typing: spark.connect messages -> typed plans. Source: Spark's Analyzer, CheckAnalysis, SparkConnectPlanner.
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/logical_plan.h"
+
+namespace spark::connect {
+class Relation;
+class Expression;
+class WriteOperation;
+class WriteOperationV2;
+class MergeIntoTableCommand;
+}  // namespace spark::connect
+namespace tarn::catalog {
+class Catalog;
+}
+
+namespace tarn::plan {
+
+class SessionConf;
+
+struct TempView {
+  PlanPtr plan;                     // analyzed; each use takes with_fresh_ids
+  std::string sql_text;             // of CREATE TEMP VIEW … AS, empty for DataFrames
+  std::string comment;
+  std::vector<std::pair<std::string, std::string>> properties;
+};
+
+struct Variable { DataType type; Value value; std::string default_sql; };
+
+// What a session knows besides its configuration. Thread-safe through mu: lock it for every access; no lock is held over I/O.
+struct SessionState {
+  mutable std::mutex mu;
+  std::map<std::string, TempView> temp_views;         // key: lower-cased name. guarded by mu
+  std::map<std::string, std::shared_ptr<const UserFunction>> user_functions;  // registered by name (lower case). guarded by mu
+  std::map<std::string, std::string> sql_functions;   // temporary SQL functions: serialized tarn.sql.CreateFunction. guarded by mu
+  std::map<std::string, Variable> variables;          // guarded by mu
+  std::string current_catalog = "spark_catalog";      // guarded by mu
+  std::vector<std::string> current_namespace = {"default"};  // guarded by mu
+};
+// Global temporary views live as long as the engine; one of these is shared by all sessions.
+struct GlobalViews {
+  mutable std::mutex mu;
+  std::map<std::string, TempView> views;              // guarded by mu
+};
+
+struct AnalyzerContext {
+  const SessionConf& conf;
+  SessionState& state;
+  GlobalViews& global_views;
+  catalog::Catalog& catalog;
+  SourceResolver& sources;
+  // Content of an artifact such as a cached local relation ("cache/<hash>"); throws SparkError if missing.
+  std::function<std::string(const std::string& name)> artifact;
+  // The plan of a cached remote relation / checkpoint.
+  std::function<PlanPtr(const std::string& relation_id)> cached_relation;
+  std::string user;
+  int64_t now_micros = 0;           // current_timestamp() of this query
+};
+
+// Throws SparkError. The plan is fully typed and checked (CheckAnalysis).
+PlanPtr analyze(const spark::connect::Relation& relation, AnalyzerContext& context);
+// An expression without input columns (DEFAULT values, SET VAR, parameters).
+ExprPtr analyze_constant(const spark::connect::Expression& expression, AnalyzerContext& context);
+// An expression over the columns of a plan (check constraints, generated columns, DELETE conditions).
+ExprPtr analyze_over(const spark::connect::Expression& expression, const LogicalPlan& input, AnalyzerContext& context);
+
+// A query cast to a table's columns: by position or by name, with the store assignment policy; missing columns get their default or
+// null. Throws INSERT_COLUMN_ARITY_MISMATCH.*, INCOMPATIBLE_DATA_FOR_TABLE.*, …
+PlanPtr resolve_insert(PlanPtr query, const DataType& table_schema, const std::string& table_name, bool by_name, AnalyzerContext& context);
+
+DeleteCommand analyze_delete(PlanPtr target, const spark::connect::Expression* condition, AnalyzerContext& context);
+UpdateCommand analyze_update(PlanPtr target, const spark::connect::Expression* condition,
+                             const std::vector<std::pair<spark::connect::Expression, spark::connect::Expression>>& assignments,
+                             AnalyzerContext& context);
+// From SQL and from the DataFrame API alike (spark.connect.MergeIntoTableCommand).
+MergeCommand analyze_merge(const spark::connect::MergeIntoTableCommand& merge, AnalyzerContext& context);
+
+}  // namespace tarn::plan
