@@ -1,0 +1,140 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/ids.h"
+#include "base/io_error.h"
+#include "base/spark_error.h"
+#include "engine/session.h"
+
+namespace fs = std::filesystem;
+
+namespace tarn::engine {
+namespace {
+
+// "archives/y.zip#z": the file is y.zip, the fragment says under which name it is unpacked.
+std::string without_fragment(const std::string& name) {
+  if (!name.starts_with("archives/")) return name;
+  return name.substr(0, name.find('#'));
+}
+
+SparkError invalid_path(const std::string& name) {
+  return SparkError(ErrorKind::kRuntime, "INVALID_ARTIFACT_PATH", {{"name", name}});
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) throw IoError("cannot create an artifact", path);
+  size_t done = 0;
+  while (done < content.size()) {
+    ssize_t n = ::write(fd, content.data() + done, content.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      IoError error("cannot write an artifact", path);
+      ::close(fd);
+      ::unlink(path.c_str());
+      throw error;
+    }
+    done += static_cast<size_t>(n);
+  }
+  ::close(fd);
+}
+
+bool same_content(const std::string& path, const std::string& content) {
+  std::error_code ec;
+  if (fs::file_size(path, ec) != content.size() || ec) return false;
+  FILE* f = std::fopen(path.c_str(), "rb");
+  if (!f) return false;
+  char buffer[65536];
+  size_t at = 0;
+  while (size_t n = std::fread(buffer, 1, sizeof buffer, f)) {
+    if (at + n > content.size() || content.compare(at, n, buffer, n) != 0) break;
+    at += n;
+  }
+  std::fclose(f);
+  return at == content.size();
+}
+
+}  // namespace
+
+ArtifactStore::ArtifactStore(std::string directory) : directory_(std::move(directory)) {
+  while (directory_.size() > 1 && directory_.back() == '/') directory_.pop_back();
+}
+
+ArtifactStore::~ArtifactStore() {
+  std::error_code ignored;  // a leftover folder is swept when the next cluster starts in this home
+  fs::remove_all(directory_, ignored);
+}
+
+std::string ArtifactStore::resolve(const std::string& name) const {
+  std::string file = without_fragment(name);
+  if (file.empty() || file[0] == '/' || file.find('\0') != std::string::npos || file.size() > 1024) throw invalid_path(name);
+  for (const auto& part : fs::path(file)) {
+    if (part == ".." || part == "." || part.empty()) throw invalid_path(name);
+  }
+  return directory_ + "/" + file;
+}
+
+bool ArtifactStore::has(const std::string& name) const {
+  struct stat st;
+  return ::stat(resolve(name).c_str(), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+void ArtifactStore::put(const std::string& name, const std::string& content) {
+  std::string target = resolve(name);
+  std::error_code ec;
+  fs::create_directories(fs::path(target).parent_path(), ec);
+  if (ec) throw IoError(IoError::Kind::kOther, "cannot create the artifact folder", directory_, ec.message());
+  std::string temporary = directory_ + "/.new-" + random_uuid();
+  write_file(temporary, content);
+  // link() and not rename(): an artifact that is in use is never replaced under its reader.
+  std::lock_guard lock(mu_);
+  bool replaceable = name.starts_with("classes/");
+  if (replaceable ? ::rename(temporary.c_str(), target.c_str()) == 0 : ::link(temporary.c_str(), target.c_str()) == 0) {
+    ::unlink(temporary.c_str());
+    return;
+  }
+  int error = errno;
+  ::unlink(temporary.c_str());
+  if (error == EEXIST) {
+    // The same content again is no error: clients repeat themselves after a broken connection. A cached block is named by its hash.
+    if (name.starts_with("cache/") || same_content(target, content)) return;
+    throw SparkError(ErrorKind::kRuntime, "ARTIFACT_ALREADY_EXISTS", {{"normalizedRemoteRelativePath", without_fragment(name)}});
+  }
+  errno = error;
+  throw IoError("cannot store an artifact", target);
+}
+
+std::string ArtifactStore::path(const std::string& name) const {
+  if (!has(name)) throw SparkError::Plain(ErrorKind::kSpark, "There is no artifact named " + name + " in this session");
+  return resolve(name);
+}
+
+std::vector<std::string> ArtifactStore::names(const std::string& prefix) const {
+  std::vector<std::string> out;
+  std::error_code ec;
+  for (fs::recursive_directory_iterator it(directory_, ec), end; !ec && it != end; it.increment(ec)) {
+    if (!it->is_regular_file(ec)) continue;
+    std::string name = it->path().string().substr(directory_.size() + 1);
+    if (name.starts_with(prefix) && !name.starts_with(".new-")) out.push_back(std::move(name));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+void ArtifactStore::copy_from(const ArtifactStore& other) {
+  for (const auto& name : other.names("")) {
+    std::string target = resolve(name);
+    std::error_code ec;
+    fs::create_directories(fs::path(target).parent_path(), ec);
+    // Artifacts never change once they are there, so both stores may share the file.
+    if (::link((other.directory_ + "/" + name).c_str(), target.c_str()) != 0 && errno != EEXIST) {
+      throw IoError("cannot copy an artifact", target);
+    }
+  }
+}
+
+}  // namespace tarn::engine
