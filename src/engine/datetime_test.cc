@@ -51,7 +51,7 @@ TEST_CASE("zones follow java.time in gaps, overlaps and far years") {
   // 2024-03-10 02:30 does not exist: 03:30 PDT; 2024-11-03 01:30 exists twice: PDT.
   CHECK(la->local_to_utc_seconds(1710037800) == 1710066600);
   CHECK(la->local_to_utc_seconds(1730597400) == 1730622600);
-  CHECK(la->offset_at(32488243200 - 86400 * 180) == -7 * 3600);  // summer of 2999
+  CHECK(la->offset_at(32487782400) == -7 * 3600);  // summer of 2999
   CHECK(TimeZone::get("+8:00")->id() == "+08:00");
   CHECK(TimeZone::get("GMT+8")->id() == "GMT+08:00");
   CHECK(TimeZone::get("PST")->id() == "America/Los_Angeles");
@@ -119,5 +119,5 @@ TEST_CASE("patterns that Spark refuses raise its conditions") {
   CHECK(condition("EEE", true) == "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER");
   CHECK(condition("MMMMM", false) == "INVALID_DATETIME_PATTERN.LENGTH");
   CHECK(condition("ddd", false) == "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION");
-  CHECK(condition("yyyy{", false) == "INVALID_DATETIME_PATTERN.WITH_SUGGESTION");
+  CHECK(condition("yyyy jj", false) == "INVALID_DATETIME_PATTERN.WITH_SUGGESTION");
 }
