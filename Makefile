@@ -1,0 +1,49 @@
+# The two commands of the README are `make run` and `make test`.
+.DEFAULT_GOAL := help
+PRESET ?= release
+PYTHON := .venv/bin/python
+PREFIX ?= /usr/local
+export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+
+.PHONY: help setup build run test unit conformance bench sql-record install package lint clean
+
+help:
+	@echo "make run          set up, build, start Tarn and run the main job (examples/workshop)"
+	@echo "make test         set up, build and run all tests"
+	@echo "make build        the program at build/release/bin/tarn (PRESET=dev|asan|tsan for others)"
+	@echo "make conformance  Spark's golden SQL files and PySpark's Connect tests against a fresh cluster"
+	@echo "make bench        the figures of the README"
+	@echo "make install PREFIX=DIR, make package, make lint, make clean"
+
+setup:
+	@bash tools/setup.sh
+
+build: setup
+	@mkdir -p build && { cmake --preset $(PRESET) >build/configure-$(PRESET).log 2>&1 || { cat build/configure-$(PRESET).log; exit 1; }; }
+	@cmake --build --preset $(PRESET)
+
+run: build
+	@$(PYTHON) examples/workshop/run.py --tarn build/$(PRESET)/bin/tarn
+
+test: build
+	@bash tools/test.sh build/$(PRESET)
+
+conformance: build
+	@bash tools/conformance.sh build/$(PRESET)/bin/tarn
+
+bench: build
+	@bash bench/run.sh build/$(PRESET)/bin/tarn
+
+install: build
+	@cmake --install build/$(PRESET) --prefix $(PREFIX)
+
+package: build
+	@bash tools/package.sh build/$(PRESET)
+
+lint:
+	@python3 tools/check_layers.py
+
+clean:
+	rm -rf build
