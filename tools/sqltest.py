@@ -29,6 +29,7 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import time
 import warnings
@@ -76,7 +77,7 @@ def answer(spark, sql: str) -> list[str]:
     from pyspark.errors import PySparkException
     try:
         df = spark.sql(sql.replace("${DATA}", DATA))
-        schema = df.schema.simpleString()
+        schema = re.sub(r"[\x00-\x1f]", lambda m: f"\\u{ord(m.group()):04x}", df.schema.simpleString())
         rows = collect(df)
     except PySparkException as e:
         condition = e.getCondition() if hasattr(e, "getCondition") else None
