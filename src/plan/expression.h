@@ -3,6 +3,7 @@
 // Invariant: every node has its Spark type and nullability; every implicit cast is an explicit Cast node; every column is an
 // AttributeRef to the unique id of an attribute (names play no role after analysis).
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,7 @@ struct Attribute {
   bool nullable = true;
   std::string metadata;                 // JSON object text, empty = {}
   std::vector<std::string> qualifier;   // e.g. {spark_catalog, default, t} or {alias}
+  bool qualified_only = false;          // hidden attributes: found by a qualified name only (key of a USING join)
 };
 
 enum class ExprKind : uint8_t {
@@ -189,6 +191,11 @@ ExprPtr transform_impl(const ExprPtr& e, ExprPtr (*f)(void*, const ExprPtr&), vo
 template <class F> ExprPtr transform(const ExprPtr& e, F&& f) {
   return transform_impl(e, [](void* s, const ExprPtr& x) -> ExprPtr { return (*static_cast<std::remove_reference_t<F>*>(s))(x); }, &f);
 }
+// The same node with f applied to each direct part (children, filter, order, window parts).
+ExprPtr map_children(const ExprPtr& e, const std::function<ExprPtr(const ExprPtr&)>& f);
+void visit_children(const Expression& e, const std::function<void(const ExprPtr&)>& f);
+// Whether some node of the tree satisfies p (subquery plans are not entered).
+bool any_of(const Expression& e, const std::function<bool(const Expression&)>& p);
 bool is_foldable(const Expression& e);       // built of literals and deterministic functions only
 bool is_deterministic(const Expression& e);
 bool semantic_equals(const Expression& a, const Expression& b);  // same computation, names of aliases ignored

@@ -55,8 +55,13 @@ struct LogicalPlan {
   PlanKind kind;
   std::vector<PlanPtr> children;
   std::vector<Attribute> output;
+  // What names can reach though it is not in the output: metadata columns, the other side's key of a USING join. A Scan's are its
+  // relation's metadata columns, in their order. The analyzer brings one into the outputs with expose(); the engine ignores them.
+  std::vector<Attribute> hidden;
+  std::vector<int64_t> plan_ids;           // RelationCommon.plan_id of the messages this node stands for
   explicit LogicalPlan(PlanKind k) : kind(k) {}
   virtual ~LogicalPlan() = default;
+  virtual std::shared_ptr<LogicalPlan> clone() const = 0;  // a shallow copy
   const LogicalPlan& child(size_t i = 0) const { return *children[i]; }
 };
 template <class T> const T& as(const LogicalPlan& p) { return static_cast<const T&>(p); }
@@ -64,7 +69,8 @@ template <class T> const T* try_as(const LogicalPlan& p) { return p.kind == T::k
 
 #define TARN_PLAN_NODE(Name)                              \
   static constexpr PlanKind kKind = PlanKind::k##Name;    \
-  Name() : LogicalPlan(kKind) {}
+  Name() : LogicalPlan(kKind) {}                          \
+  std::shared_ptr<LogicalPlan> clone() const override { return std::make_shared<Name>(*this); }
 
 // One row without columns (SELECT 1).
 struct OneRow : LogicalPlan { TARN_PLAN_NODE(OneRow) };
@@ -171,6 +177,18 @@ PlanPtr make_project(PlanPtr child, std::vector<ExprPtr> named);
 PlanPtr make_filter(PlanPtr child, ExprPtr condition);
 // A copy whose output attributes, and all below, have fresh ids (for the second use of a view or of the same DataFrame).
 PlanPtr with_fresh_ids(const PlanPtr& plan);
+// A copy with other children (same output).
+PlanPtr with_plan_children(const PlanPtr& plan, std::vector<PlanPtr> children);
+// Every expression of one node (not of its children): f may replace it.
+void for_each_expression(LogicalPlan& plan, const std::function<void(ExprPtr&)>& f);
+void visit_expressions(const LogicalPlan& plan, const std::function<void(const ExprPtr&)>& f);
+// f(node) for the plan, its children and the plans of subqueries, from above; f returns false to stay out of a node.
+void visit_plan(const PlanPtr& plan, const std::function<bool(const PlanPtr&)>& f);
+// References with outer = true to what the plan itself does not produce, in order of appearance.
+std::vector<ExprPtr> outer_references(const LogicalPlan& plan);
+// The plan with these attributes in its output (appended), brought up from below through projections, filters, joins …; null if
+// some cannot be.
+PlanPtr expose(const PlanPtr& plan, const std::vector<ExprId>& ids);
 DataType schema_of(const LogicalPlan& plan);            // struct of the output
 std::string tree_string(const LogicalPlan& plan);       // for EXPLAIN and for debugging
 
