@@ -1,0 +1,14 @@
+"""The main job as `make run` runs it: against its own fresh cluster, every table held against pandas."""
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def test_main_job(tmp_path):
+    tarn = os.environ.get("TARN_BIN") or next(p for p in (f"{ROOT}/build/release/bin/tarn", f"{ROOT}/build/dev/bin/tarn") if os.path.exists(p))
+    done = subprocess.run([sys.executable, f"{ROOT}/examples/workshop/run.py", "--tarn", tarn, "--dir", str(tmp_path / "w")],
+                          capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "equal to pandas 49" in done.stdout
