@@ -30,9 +30,11 @@ endfunction()
 set(d ${TARN_DEPS_DIR}/duckdb)
 tarn_interface(tarn_duckdb
   INCLUDE ${d}/include ${d}/parquet ${d}/third_party/thrift ${d}/third_party/parquet ${d}/third_party/lz4 ${d}/third_party/snappy ${d}/third_party/mbedtls/include
+          ${d}/third_party/fastpforlib
   LINK ${d}/lib/libduckdb.so)
 set(a ${TARN_DEPS_DIR}/arrow)
-tarn_interface(tarn_arrow INCLUDE ${a}/include LINK ${a}/lib/libarrow.so ${a}/lib/libparquet.so)
+# libarrow and libparquet export an own simdjson of another version: Debian's must come first in the search order, or our calls land there.
+tarn_interface(tarn_arrow INCLUDE ${a}/include LINK simdjson ${a}/lib/libarrow.so ${a}/lib/libparquet.so)
 tarn_interface(tarn_simdjson LINK simdjson)
 tarn_interface(tarn_roaring LINK roaring)
 tarn_interface(tarn_compression LINK PkgConfig::zstd ZLIB::ZLIB bz2)

@@ -86,6 +86,11 @@ std::optional<int64_t> last_checkpoint_hint(const std::string& table_path) {
                     {"versionToLoad", std::to_string(wanted)}});
 }
 
+[[noreturn]] void fail_not_found(int64_t version, const std::vector<LogFile>& files, int64_t newest) {
+  throw analysis_error("DELTA_VERSION_NOT_FOUND", {{"userVersion", std::to_string(version)},
+                                                   {"earliest", std::to_string(earliest_version(files).value_or(0))}, {"latest", std::to_string(newest)}});
+}
+
 // Replaces runs of commits by compacted files that cover them exactly.
 std::vector<LogFile> with_compaction(const std::vector<LogFile>& commits, const std::vector<LogFile>& files) {
   std::map<int64_t, LogFile> widest;  // first version -> compacted file
@@ -204,10 +209,7 @@ LogSegment find_segment(const std::string& table_path, std::optional<int64_t> ve
       continue;
     }
     if (version && *version > newest) {
-      auto earliest = earliest_version(from == 0 ? files : list_log(table_path, 0));
-      throw analysis_error("DELTA_VERSION_NOT_FOUND",
-                           {{"userVersion", std::to_string(*version)}, {"earliest", std::to_string(earliest.value_or(0))},
-                            {"latest", std::to_string(newest)}});
+      fail_not_found(*version, from == 0 ? files : list_log(table_path, 0), newest);
     }
     LogSegment s;
     s.version = target;
@@ -225,15 +227,12 @@ LogSegment find_segment(const std::string& table_path, std::optional<int64_t> ve
       tail.push_back(f);
       seen.push_back(f.version);
     }
+    if (tail.empty() && !have_checkpoint && version) fail_not_found(*version, files, newest);
     for (size_t i = 0; i < tail.size(); ++i) {
       int64_t expected = next + static_cast<int64_t>(i);
       if (tail[i].version == expected) continue;
       if (i == 0 && !have_checkpoint) {
-        if (version) {
-          throw analysis_error("DELTA_VERSION_NOT_FOUND",
-                               {{"userVersion", std::to_string(*version)}, {"earliest", std::to_string(earliest_version(files).value_or(tail[0].version))},
-                                {"latest", std::to_string(newest)}});
-        }
+        if (version) fail_not_found(*version, files, newest);
         throw SparkError(ErrorKind::kSpark, "DELTA_TRUNCATED_TRANSACTION_LOG",
                          {{"path", commit_path(table_path, 0)}, {"version", std::to_string(target)},
                           {"logRetentionKey", "delta.logRetentionDuration"}, {"logRetention", "interval 30 days"},

@@ -153,6 +153,8 @@ void Table::remember(std::shared_ptr<const Snapshot> snapshot) {
 }
 
 std::shared_ptr<const Snapshot> Table::snapshot_at(int64_t version) {
+  auto latest = snapshot();  // a table that cannot be read now cannot be read as it was
+  if (version == latest->version()) return latest;
   {
     std::lock_guard lock(mu_);
     for (const auto& s : recent_) {
@@ -164,7 +166,6 @@ std::shared_ptr<const Snapshot> Table::snapshot_at(int64_t version) {
     }
   }
   if (version < 0) {
-    auto latest = snapshot();
     throw analysis_error("DELTA_VERSION_NOT_FOUND", {{"userVersion", std::to_string(version)}, {"earliest", std::to_string(earliest_version().value_or(0))},
                                                      {"latest", std::to_string(latest->version())}});
   }

@@ -155,7 +155,11 @@ void check_readable(const Protocol& p, const Metadata& metadata, const std::stri
   if (p.min_reader_version > 3 || p.min_reader_version < 1) fail_version(p, table_path);
   std::vector<std::string> unsupported;
   if (p.reader_features) {
-    if (listed(p.reader_features, "catalogManaged")) {
+    bool catalog_managed = listed(p.reader_features, "catalogManaged") || listed(p.reader_features, "catalogOwned-preview");
+    if (catalog_managed && !p.supports("vacuumProtocolCheck")) {
+      throw SparkError(ErrorKind::kSpark, "DELTA_FEATURES_PROTOCOL_METADATA_MISMATCH", {{"features", "vacuumProtocolCheck"}});
+    }
+    if (catalog_managed) {
       throw SparkError(ErrorKind::kSpark, "DELTA_PATH_BASED_ACCESS_TO_CATALOG_MANAGED_TABLE_BLOCKED",
                        {{"path", storage::display_uri(table_path) + "/_delta_log"}});
     }
