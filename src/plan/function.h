@@ -29,6 +29,7 @@ struct TypedCall {
   DataType type;
   bool nullable = true;
   const FunctionEntry* variant = nullptr;  // lower by this entry instead (a hidden one for these argument types)
+  bool ignore_nulls = false;               // first(x, true): becomes AggregateCall::ignore_nulls
 };
 
 // A custom type rule, run after the signature: may check, cast or replace arguments. Throws SparkError (DATATYPE_MISMATCH.* …).
@@ -50,6 +51,9 @@ enum FunctionFlags : uint32_t {
   kTryMode = 512,           // its calls have EvalMode::kTry (try_add, try_sum …)
   kAnsiMode = 1024,         // its calls have EvalMode::kAnsi whatever the session's mode
   kNullableUnlessAnsi = 2048,  // kNullable when the call's mode is not kAnsi
+  kUpperName = 4096,        // called by its canonical name it prints in upper case ("SQRT(4)")
+  kBareInfix = 8192,        // printed infix without parentheses ("a + b")
+  kOwnText = 16384,         // what its rewrite gives is printed itself, not the call as written
 };
 
 // signature: "(string, int, [int]) -> string", alternatives separated by " | ". Full grammar: plan/function_signature.h.
@@ -59,9 +63,11 @@ enum FunctionFlags : uint32_t {
 //     $tz    session zone, a literal $type  DuckDB type of the result     $t1…$t9  DuckDB types of the arguments
 //     $p $s  precision and scale of a decimal result                      $p1 $s1  of argument 1, …
 //     $json  Spark type of the result as schema JSON, a literal           $json1… of the arguments
-//     $mode  'ansi', 'legacy' or 'try', a literal                         $$  a dollar
-//   In an aggregate's template #…# marks the aggregate call itself: DISTINCT, ORDER BY, FILTER and OVER belong to it; without
-//   marks the whole template is the call.
+//     $mode  'ansi', 'legacy' or 'try', a literal                         $coll  collation of argument 1, a literal
+//     $mapdedup  'EXCEPTION' or 'LAST_WIN' (spark.sql.mapKeyDedupPolicy)  $jsons  the arguments' Spark types as JSON literals, comma separated
+//     $text  Spark's text of argument 1, a literal
+//   In the template of an aggregate or window function #…# marks the call itself: DISTINCT, ORDER BY, FILTER and OVER belong to it
+//   (there may be several); without marks the whole template is the call. ignore_nulls adds FILTER (WHERE $1 IS NOT NULL).
 // lowering_legacy/_try: other text when ANSI is off / for EvalMode::kTry; empty = same as lowering.
 struct FunctionEntry {
   std::string_view names;               // "upper,ucase": the first is the canonical one

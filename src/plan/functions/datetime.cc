@@ -1,0 +1,408 @@
+#include <algorithm>
+#include <map>
+
+#include "plan/functions/entry.h"
+#include "plan/functions/families.h"
+
+namespace tarn::plan {
+namespace {
+
+DataType session_timestamp(const CallContext& c) {
+  return c.conf.text("spark.sql.timestampType") == "TIMESTAMP_NTZ" ? DataType(TypeId::kTimestampNtz) : DataType(TypeId::kTimestamp);
+}
+bool is_ntz(const DataType& t) { return t.id() == TypeId::kTimestampNtz; }
+
+// to_timestamp and its kin: a cast without a format, else parsing. null_on_error: the try_ forms.
+ExprPtr parse_timestamp(const CallContext& c, std::vector<ExprPtr>& args, const DataType& type, bool null_on_error) {
+  const bool fails = c.conf.ansi() && !null_on_error;
+  const DataType& from = args[0]->type;
+  const TypeId f = from.id();
+  if (f == TypeId::kNull) cast_to(c, args[0], TypeId::kString);
+  else if (!from.is_string() && f != TypeId::kDate && f != TypeId::kTimestamp && f != TypeId::kTimestampNtz && !(type.id() == TypeId::kTimestamp && from.is_numeric()))
+    unexpected_input(c, args, 0, type.id() == TypeId::kTimestamp
+        ? "(\"STRING\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\" or \"NUMERIC\")" : "(\"STRING\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+  // Null at run time where a cast in ANSI mode would fail: a try cast with the legacy table of casts.
+  EvalMode mode = fails ? EvalMode::kAnsi : null_on_error ? EvalMode::kTry : EvalMode::kLegacy;
+  if (args.size() == 1) return make_cast(args[0], type, mode);
+  expect(c, args, 1, "string");
+  if (!args[0]->type.is_string()) return make_cast(args[0], type, mode);
+  CallContext inner{c.conf, mode, c.name};
+  return call(inner, is_ntz(type) ? "gettimestamp_ntz" : "gettimestamp", args);
+}
+
+ExprPtr to_timestamp(const CallContext& c, std::vector<ExprPtr>& a) { return parse_timestamp(c, a, session_timestamp(c), false); }
+ExprPtr to_timestamp_ltz(const CallContext& c, std::vector<ExprPtr>& a) { return parse_timestamp(c, a, TypeId::kTimestamp, false); }
+ExprPtr to_timestamp_ntz(const CallContext& c, std::vector<ExprPtr>& a) { return parse_timestamp(c, a, TypeId::kTimestampNtz, false); }
+ExprPtr try_to_timestamp(const CallContext& c, std::vector<ExprPtr>& a) { return parse_timestamp(c, a, session_timestamp(c), true); }
+
+template <bool Try> ExprPtr to_date(const CallContext& c, std::vector<ExprPtr>& args) {
+  const TypeId f = args[0]->type.id();
+  if (f == TypeId::kNull) cast_to(c, args[0], TypeId::kString);
+  else if (!args[0]->type.is_string() && f != TypeId::kDate && f != TypeId::kTimestamp && f != TypeId::kTimestampNtz)
+    unexpected_input(c, args, 0, "(\"STRING\" or \"DATE\" or \"TIMESTAMP\" or \"TIMESTAMP_NTZ\")");
+  EvalMode mode = Try ? EvalMode::kTry : c.conf.ansi() ? EvalMode::kAnsi : EvalMode::kLegacy;
+  if (args.size() == 1) return make_cast(args[0], TypeId::kDate, mode);
+  expect(c, args, 1, "string");
+  if (!args[0]->type.is_string()) return make_cast(args[0], TypeId::kDate, mode);
+  CallContext inner{c.conf, mode, c.name};
+  return call(inner, "getdate", args);
+}
+
+template <bool Try> ExprPtr to_time(const CallContext& c, std::vector<ExprPtr>& args) {
+  for (size_t i = 0; i < args.size(); ++i) expect(c, args, i, "string");
+  CallContext inner{c.conf, Try ? EvalMode::kTry : EvalMode::kAnsi, c.name};
+  if (args.size() == 1) return make_cast(args[0], DataType::time(6), Try ? EvalMode::kTry : EvalMode::kAnsi);
+  return call(inner, "gettime", args);
+}
+
+// year(x) …: of a date; timestamps become dates first.
+TypedCall date_field_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  const TypeId t = args[0]->type.id();
+  if (t == TypeId::kTimestamp || t == TypeId::kTimestampNtz) cast_to(c, args[0], TypeId::kDate);
+  else expect(c, args, 0, "date");
+  return {TypeId::kInt, args[0]->nullable};
+}
+
+template <const char* const& Of, const char* const& OfTime> TypedCall time_field_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const FunctionEntry of{"hour", FunctionKind::kScalar, "", Of, kHidden};
+  static const FunctionEntry of_time{"hour", FunctionKind::kScalar, "", OfTime, kHidden};
+  if (args[0]->type.id() == TypeId::kTime) return {TypeId::kInt, args[0]->nullable, &of_time};
+  expect(c, args, 0, "anytimestamp");
+  return {TypeId::kInt, args[0]->nullable, &of};
+}
+const char* const kHourText = "spark_hour($1, $tz)";
+const char* const kHourOfTime = "CAST($1 // 3600000000000 AS INTEGER)";
+const char* const kMinuteText = "spark_minute($1, $tz)";
+const char* const kMinuteOfTime = "CAST(($1 // 60000000000) % 60 AS INTEGER)";
+const char* const kSecondText = "spark_second($1, $tz)";
+const char* const kSecondOfTime = "CAST(($1 // 1000000000) % 60 AS INTEGER)";
+
+std::string upper(std::string s) {
+  for (char& ch : s) ch = static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
+  return s;
+}
+
+const std::map<std::string, std::string, std::less<>> kFields = {
+    {"YEAR", "year"}, {"Y", "year"}, {"YEARS", "year"}, {"YR", "year"}, {"YRS", "year"}, {"YEAROFWEEK", "yearofweek"},
+    {"QUARTER", "quarter"}, {"QTR", "quarter"}, {"MONTH", "month"}, {"MON", "month"}, {"MONS", "month"}, {"MONTHS", "month"},
+    {"WEEK", "weekofyear"}, {"W", "weekofyear"}, {"WEEKS", "weekofyear"}, {"DAY", "day"}, {"D", "day"}, {"DAYS", "day"},
+    {"DAYOFWEEK", "dayofweek"}, {"DOW", "dayofweek"}, {"DAYOFWEEK_ISO", "dow_iso"}, {"DOW_ISO", "dow_iso"}, {"DOY", "dayofyear"},
+    {"HOUR", "hour"}, {"H", "hour"}, {"HOURS", "hour"}, {"HR", "hour"}, {"HRS", "hour"}, {"MINUTE", "minute"}, {"M", "minute"},
+    {"MIN", "minute"}, {"MINS", "minute"}, {"MINUTES", "minute"}, {"SECOND", "secondwithfraction"}, {"S", "secondwithfraction"},
+    {"SEC", "secondwithfraction"}, {"SECONDS", "secondwithfraction"}, {"SECS", "secondwithfraction"}};
+
+// extract(field FROM source): the function of that field.
+ExprPtr extract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!is_foldable(*args[0]) || !(args[0]->type.is_string() || args[0]->type.id() == TypeId::kNull))
+    throw analysis_error("NON_FOLDABLE_ARGUMENT", {{"funcName", quote_identifier(c.name)}, {"paramName", quote_identifier("field")}, {"paramType", "\"STRING\""}});
+  auto field = constant_string(*args[0]);
+  if (!field) return make_null(TypeId::kDouble);
+  ExprPtr source = args[1];
+  auto it = kFields.find(upper(*field));
+  const DataType t = source->type;
+  auto unsupported = [&]() -> SparkError {
+    return analysis_error("INVALID_EXTRACT_FIELD", {{"field", quote_sql(*field)}, {"expr", quote_sql(pretty_sql(*source))}});
+  };
+  if (it == kFields.end()) throw unsupported();
+  const std::string& f = it->second;
+  if (t.id() == TypeId::kYearMonthInterval) {
+    if (f == "year" && t.start_field() == kYear) return call(c, "interval_year", {source});
+    if (f == "month" && t.end_field() == kMonth) return call(c, "interval_month", {source});
+    throw unsupported();
+  }
+  if (t.id() == TypeId::kDayTimeInterval) {
+    static const std::map<std::string, std::pair<uint8_t, const char*>> parts = {
+        {"day", {kDay, "interval_day"}}, {"hour", {IntervalField::kHour, "interval_hour"}}, {"minute", {IntervalField::kMinute, "interval_minute"}}, {"secondwithfraction", {IntervalField::kSecond, "interval_second"}}};
+    auto p = parts.find(f);
+    if (p == parts.end() || p->second.first < t.start_field() || p->second.first > t.end_field()) throw unsupported();
+    return call(c, p->second.second, {source});
+  }
+  if (t.id() == TypeId::kCalendarInterval) {
+    static const std::map<std::string, const char*> parts = {{"year", "calendar_year"}, {"month", "calendar_month"}, {"day", "calendar_day"},
+                                                             {"hour", "calendar_hour"}, {"minute", "calendar_minute"}, {"secondwithfraction", "calendar_second"}};
+    auto p = parts.find(f);
+    if (p == parts.end()) throw unsupported();
+    return call(c, p->second, {source});
+  }
+  if (t.id() == TypeId::kTime && f != "hour" && f != "minute" && f != "secondwithfraction") throw unsupported();
+  return call(c, f, {source});
+}
+
+TypedCall second_fraction_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const FunctionEntry time{"secondwithfraction", FunctionKind::kScalar, "", "CAST(($1 % 60000000000) // 1000 AS DECIMAL(18,0)) / 1000000", kHidden};
+  static const FunctionEntry time_exact{"secondwithfraction", FunctionKind::kScalar, "", "spark_micros_to_seconds(($1 % 60000000000) // 1000)", kHidden};
+  (void)time;
+  if (args[0]->type.id() == TypeId::kTime) return {DataType::decimal(8, 6), args[0]->nullable, &time_exact};
+  expect(c, args, 0, "anytimestamp");
+  return {DataType::decimal(8, 6), args[0]->nullable};
+}
+TypedCall seconds_decimal(const CallContext&, std::vector<ExprPtr>& args) { return {DataType::decimal(8, 6), args[0]->nullable}; }
+
+TypedCall date_add_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  const TypeId t = args[0]->type.id();
+  if (t == TypeId::kTimestamp || t == TypeId::kTimestampNtz || args[0]->type.is_string()) cast_to(c, args[0], TypeId::kDate);
+  else expect(c, args, 0, "date");
+  if (args[1]->type.is_string()) {
+    if (c.conf.ansi()) cast_to(c, args[1], TypeId::kInt);
+    else if (is_foldable(*args[1])) {
+      ExprPtr days = make_cast(args[1], TypeId::kInt, EvalMode::kAnsi);
+      args[1] = days;
+    }
+  }
+  static const TypeSpec days = parse_signature("({int|short|byte}) -> @").alternatives[0].parameters[0].type;
+  if (!accepts(days, args[1]->type)) {
+    // Only what fits is cast by itself: a decimal or a double is not a number of days.
+    if (args[1]->type.id() == TypeId::kNull) cast_to(c, args[1], TypeId::kInt);
+    else unexpected_input(c, args, 1, sql_name(days));
+  }
+  return {TypeId::kDate, any_nullable(args)};
+}
+
+TypedCall decimal_seconds(const CallContext& c, std::vector<ExprPtr>& args, size_t at) {
+  if (args.size() > at && args[at]->type != DataType::decimal(16, 6)) {
+    const DataType& t = args[at]->type;
+    if (!t.is_numeric() && !t.is_string() && t.id() != TypeId::kNull) unexpected_input(c, args, at, "\"DECIMAL(16,6)\"");
+    cast_to(c, args[at], DataType::decimal(16, 6));
+  }
+  return {};
+}
+
+template <int Kind, bool Try> TypedCall make_timestamp_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  // 0: the session's timestamp type, 1: with local time zone, 2: without.
+  static const FunctionEntry parts{"make_timestamp", FunctionKind::kScalar, "", "6: spark_make_timestamp($1, $2, $3, $4, $5, $6, $tz, $mode) ;; 7: spark_make_timestamp($1, $2, $3, $4, $5, $6, $7, $mode)", kHidden};
+  static const FunctionEntry local{"make_timestamp_ntz", FunctionKind::kScalar, "", "spark_make_timestamp_ntz($1, $2, $3, $4, $5, $6, $mode)", kHidden};
+  static const FunctionEntry date_time{"make_timestamp", FunctionKind::kScalar, "", "2: spark_make_timestamp_dt($1, $2, $tz) ;; 3: spark_make_timestamp_dt($1, $2, $3)", kHidden};
+  static const FunctionEntry date_time_ntz{"make_timestamp_ntz", FunctionKind::kScalar, "", "spark_make_timestamp_ntz_dt($1, $2)", kHidden};
+  const bool ntz = Kind == 2 || (Kind == 0 && is_ntz(session_timestamp(c)));
+  DataType t = ntz ? DataType(TypeId::kTimestampNtz) : DataType(TypeId::kTimestamp);
+  if (args.size() < 6) {
+    expect(c, args, 0, "date");
+    expect(c, args, 1, "time");
+    if (args.size() == 3) expect(c, args, 2, "string");
+    return {t, Try || any_nullable(args), ntz ? &date_time_ntz : &date_time};
+  }
+  for (size_t i = 0; i < 5; ++i) expect(c, args, i, "int");
+  decimal_seconds(c, args, 5);
+  if (args.size() == 7) expect(c, args, 6, "string");
+  if (ntz && args.size() == 7) {
+    // The zone decides nothing but the wall clock of the session's own zone.
+    args.pop_back();
+  }
+  return {t, Try || any_nullable(args) || c.mode != EvalMode::kAnsi, ntz ? &local : &parts};
+}
+
+TypedCall timestamp_seconds_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args[0]->type.is_integral()) cast_to(c, args[0], TypeId::kLong);
+  else if (args[0]->type.id() == TypeId::kFloat) cast_to(c, args[0], TypeId::kDouble);
+  return {TypeId::kTimestamp, args[0]->nullable || args[0]->type.id() == TypeId::kDouble};
+}
+
+TypedCall unix_time_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const FunctionEntry of_ntz{"unix_timestamp", FunctionKind::kScalar, "", "CAST(floor(epoch_us($1) / 1000000.0) AS BIGINT)", kHidden};
+  static const FunctionEntry of_ts{"unix_timestamp", FunctionKind::kScalar, "", "spark_unix_seconds($1)", kHidden};
+  static const FunctionEntry of_date{"unix_timestamp", FunctionKind::kScalar, "", "spark_unix_seconds(spark_date_to_timestamp($1, $tz))", kHidden};
+  expect(c, args, 0, "{string|date|timestamp|timestamp_ntz}");
+  if (args.size() > 1) expect(c, args, 1, "string");
+  const TypeId t = args[0]->type.id();
+  const FunctionEntry* v = t == TypeId::kTimestamp || t == TypeId::kTimestampNtz ? &of_ts : t == TypeId::kDate ? &of_date : nullptr;
+  (void)of_ntz;
+  return {TypeId::kLong, any_nullable(args) || (v == nullptr && c.mode != EvalMode::kAnsi), v};
+}
+ExprPtr unix_now(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!args.empty()) {
+    if (args.size() == 1) args.push_back(make_string("yyyy-MM-dd HH:mm:ss"));
+    return nullptr;
+  }
+  std::vector<ExprPtr> now = {call(c, "current_timestamp", {}), make_string("yyyy-MM-dd HH:mm:ss")};
+  return call(c, "unix_timestamp", std::move(now));
+}
+
+TypedCall date_trunc_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect(c, args, 0, "string");
+  expect(c, args, 1, "timestamp");
+  return {TypeId::kTimestamp, true};
+}
+
+// dateadd(unit, n, ts) and datediff(unit, a, b) with a unit; else date_add(date, days), datediff(end, start).
+TypedCall timestampadd_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args[1]->type.id() != TypeId::kLong) expect(c, args, 1, "long");
+  static const FunctionEntry time{"timestampadd", FunctionKind::kScalar, "", "spark_time_add_unit($1, $2, $3)", kHidden};
+  if (args[2]->type.id() == TypeId::kTime) return {args[2]->type, any_nullable(args), &time};
+  expect(c, args, 2, "anytimestamp");
+  return {args[2]->type, any_nullable(args)};
+}
+TypedCall timestampdiff_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  for (size_t i : {1u, 2u}) {
+    if (args[i]->type.id() == TypeId::kTimestampNtz) continue;
+    expect(c, args, i, "timestamp");
+  }
+  if (args[1]->type != args[2]->type) { cast_to(c, args[1], TypeId::kTimestamp); cast_to(c, args[2], TypeId::kTimestamp); }
+  return {TypeId::kLong, any_nullable(args)};
+}
+
+TypedCall time_from_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args[0]->type.is_integral()) cast_to(c, args[0], TypeId::kLong);
+  else if (args[0]->type.id() == TypeId::kFloat) cast_to(c, args[0], TypeId::kDouble);
+  return {DataType::time(6), args[0]->nullable};
+}
+
+TypedCall bucket_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_foldable(c, args, 0, "bucketSize", args[0]->type);
+  auto size = constant_integer(*args[0]);
+  if (size && *size <= 0)
+    mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", "`bucketSize`"}, {"valueRange", "(0, inf)"}, {"currentValue", pretty_sql(*args[0])}});
+  if (args.size() == 3) {
+    expect_foldable(c, args, 2, "origin", args[2]->type);
+    if (args[1]->type != args[2]->type) {
+      if (args[2]->type.id() == TypeId::kNull) cast_to(c, args[2], args[1]->type);
+      else unexpected_input(c, args, 2, quoted(args[1]->type));
+    }
+  }
+  return {args[1]->type, any_nullable(args)};
+}
+
+TypedCall window_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect(c, args, 0, "anytimestamp");
+  DataType t = args[0]->type;
+  return {DataType::structure({make_field("start", t), make_field("end", t)}), false};
+}
+
+const FunctionEntry kTable[] = {
+    scalar("current_date,curdate", "() -> date", "@current_date", kFoldableConstant | kNeverNull),
+    scalar("current_timestamp,now", "() -> timestamp", "@current_timestamp", kFoldableConstant | kNeverNull),
+    scalar("localtimestamp", "() -> timestamp_ntz", "@localtimestamp", kFoldableConstant | kNeverNull),
+    scalar("current_time", "([int = 6]) -> @", "@current_time", kFoldableConstant | kNeverNull, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+      int p = static_cast<int>(constant_integer(*a[0]).value_or(6));
+      if (p < 0 || p > 6) mismatch(c, a, "VALUE_OUT_OF_RANGE", {{"exprName", "`precision`"}, {"valueRange", "[0, 6]"}, {"currentValue", std::to_string(p)}});
+      return {DataType::time(p), false}; }),
+    scalar("current_timezone", "() -> string", "$tz", kNeverNull),
+    // fields
+    scalar("year", "(any) -> @", "CAST(year($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("yearofweek", "(any) -> @", "CAST(isoyear($1) AS INTEGER)", kHidden, date_field_rule),
+    scalar("quarter", "(any) -> @", "CAST(quarter($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("month", "(any) -> @", "CAST(month($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("weekofyear", "(any) -> @", "CAST(weekofyear($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("dayofmonth,day", "(any) -> @", "CAST(day($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("dayofweek", "(any) -> @", "CAST(dayofweek($1) + 1 AS INTEGER)", kNone, date_field_rule),
+    scalar("dow_iso", "(any) -> @", "CAST(isodow($1) AS INTEGER)", kHidden, date_field_rule),
+    scalar("weekday", "(any) -> @", "CAST(isodow($1) - 1 AS INTEGER)", kNone, date_field_rule),
+    scalar("dayofyear", "(any) -> @", "CAST(dayofyear($1) AS INTEGER)", kNone, date_field_rule),
+    scalar("dayname", "(date) -> string", "left(dayname($1), 3)"),
+    scalar("monthname", "(date) -> string", "left(monthname($1), 3)"),
+    scalar("hour", "(expr: any) -> @", "", kNone, time_field_rule<kHourText, kHourOfTime>),
+    scalar("minute", "(expr: any) -> @", "", kNone, time_field_rule<kMinuteText, kMinuteOfTime>),
+    scalar("second", "(expr: any) -> @", "", kNone, time_field_rule<kSecondText, kSecondOfTime>),
+    scalar("secondwithfraction", "(any) -> @", "spark_second_fraction($1, $tz)", kHidden, second_fraction_rule),
+    rewrite("extract,date_part,datepart", "(any, any) -> @", extract_rewrite),
+    scalar("interval_year", "(yearmonth) -> int", "CAST($1 // 12 AS INTEGER)", kHidden),
+    scalar("interval_month", "(yearmonth) -> byte", "CAST($1 % 12 AS TINYINT)", kHidden),
+    scalar("interval_day", "(daytime) -> int", "CAST($1 // 86400000000 AS INTEGER)", kHidden),
+    scalar("interval_hour", "(daytime) -> byte", "CAST(($1 // 3600000000) % 24 AS TINYINT)", kHidden),
+    scalar("interval_minute", "(daytime) -> byte", "CAST(($1 // 60000000) % 60 AS TINYINT)", kHidden),
+    scalar("interval_second", "(daytime) -> @", "spark_micros_to_seconds($1 % 60000000)", kHidden, seconds_decimal),
+    scalar("calendar_year", "(interval) -> int", "CAST(spark_interval_months($1) // 12 AS INTEGER)", kHidden),
+    scalar("calendar_month", "(interval) -> byte", "CAST(spark_interval_months($1) % 12 AS TINYINT)", kHidden),
+    scalar("calendar_day", "(interval) -> int", "spark_interval_days($1)", kHidden),
+    scalar("calendar_hour", "(interval) -> long", "(spark_interval_micros($1) // 3600000000)", kHidden),
+    scalar("calendar_minute", "(interval) -> byte", "CAST((spark_interval_micros($1) // 60000000) % 60 AS TINYINT)", kHidden),
+    scalar("calendar_second", "(interval) -> @", "spark_micros_to_seconds(spark_interval_micros($1) % 60000000)", kHidden, seconds_decimal),
+    // arithmetic
+    scalar("date_add,dateadd", "(any, any) -> @", "spark_date_add($1, $2)", kNone, date_add_rule),
+    scalar("date_sub", "(any, any) -> @", "spark_date_sub($1, $2)", kNone, date_add_rule),
+    scalar("datediff,date_diff", "(date, date) -> int", "CAST($1 - $2 AS INTEGER)"),
+    scalar("add_months", "(date, int) -> date", "spark_add_months($1, $2)"),
+    scalar("months_between", "(timestamp, timestamp, [boolean = true]) -> double", "spark_months_between($1, $2, $3, $tz)"),
+    scalar("next_day", "(date, string) -> date", "spark_next_day($1, $2, $mode)", kNullable),
+    scalar("last_day", "(date) -> date", "last_day($1)"),
+    scalar("trunc", "(date, string) -> date", "spark_trunc($1, $2)", kNullable),
+    scalar("date_trunc", "(any, any) -> @", "spark_date_trunc($1, $2, $tz)", kNone, date_trunc_rule),
+    scalar("timestampadd", "(string, any, any) -> @", "spark_timestampadd($1, $2, $3, $tz)", kHidden, timestampadd_rule),
+    scalar("timestampdiff", "(string, any, any) -> @", "spark_timestampdiff($1, $2, $3, $tz)", kHidden, timestampdiff_rule),
+    // parsing and printing
+    rewrite("to_timestamp", "(any, [any]) -> @", to_timestamp),
+    rewrite("to_timestamp_ltz", "(any, [any]) -> @", to_timestamp_ltz),
+    rewrite("to_timestamp_ntz", "(any, [any]) -> @", to_timestamp_ntz),
+    rewrite("try_to_timestamp", "(any, [any]) -> @", try_to_timestamp),
+    rewrite("to_date", "(any, [any]) -> @", to_date<false>),
+    rewrite("try_to_date", "(any, [any]) -> @", to_date<true>),
+    rewrite("to_time", "(any, [any]) -> @", to_time<false>),
+    rewrite("try_to_time", "(any, [any]) -> @", to_time<true>),
+    scalar("gettimestamp", "(string, string) -> timestamp", "spark_parse_timestamp($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi),
+    scalar("gettimestamp_ntz", "(string, string) -> timestamp_ntz", "spark_parse_timestamp_ntz($1, $2, $mode)", kHidden | kNullableUnlessAnsi),
+    scalar("getdate", "(string, string) -> date", "spark_parse_date($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi),
+    scalar("gettime", "(string, string) -> @", "spark_parse_time($1, $2, $mode)", kHidden | kNullableUnlessAnsi,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::time(6), any_nullable(a)}; }),
+    scalar("date_format", "(any, string) -> @", "spark_date_format($1, $2, $tz)", kNone, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+      static const FunctionEntry time{"date_format", FunctionKind::kScalar, "", "spark_time_format($1, $2)", kHidden};
+      if (a[0]->type.id() == TypeId::kTime) return {TypeId::kString, any_nullable(a), &time};
+      expect(c, a, 0, "timestamp");
+      return {TypeId::kString, any_nullable(a)}; }),
+    scalar("from_unixtime", "(long, [string = 'yyyy-MM-dd HH:mm:ss']) -> string", "spark_from_unixtime($1, $2, $tz)", kNullable),
+    FunctionEntry{"unix_timestamp", FunctionKind::kScalar, "([any], [string]) -> @", "spark_unix_timestamp($1, $2, $tz, $mode)", kOwnText, unix_time_rule, unix_now},
+    scalar("to_unix_timestamp", "(any, [string = 'yyyy-MM-dd HH:mm:ss']) -> @", "spark_unix_timestamp($1, $2, $tz, $mode)", kNone, unix_time_rule),
+    scalar("from_utc_timestamp", "(timestamp, string) -> timestamp", "spark_from_utc_timestamp($1, $2)"),
+    scalar("to_utc_timestamp", "(timestamp, string) -> timestamp", "spark_to_utc_timestamp($1, $2)"),
+    scalar("convert_timezone", "(string, string, timestamp_ntz) -> timestamp_ntz | (string, timestamp_ntz) -> timestamp_ntz",
+           "3: spark_convert_timezone($1, $2, $3) ;; 2: spark_convert_timezone($tz, $1, $2)"),
+    // making
+    scalar("make_date", "(int, int, int) -> date", "spark_make_date($1, $2, $3, $mode)", kNullableUnlessAnsi),
+    scalar("make_time", "(int, int, any) -> @", "spark_make_time($1, $2, $3)", kNone, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+      decimal_seconds(c, a, 2);
+      return {DataType::time(6), any_nullable(a)}; }),
+    scalar("make_timestamp", "(any, any, [any], [any, any, any], [any]) -> @", "", kNone, make_timestamp_rule<0, false>),
+    scalar("make_timestamp_ltz", "(any, any, [any], [any, any, any], [any]) -> @", "", kNone, make_timestamp_rule<1, false>),
+    scalar("make_timestamp_ntz", "(any, any, [any, any, any, any]) -> @", "", kNone, make_timestamp_rule<2, false>),
+    scalar("try_make_timestamp", "(any, any, [any], [any, any, any], [any]) -> @", "", kTryMode, make_timestamp_rule<0, true>),
+    scalar("try_make_timestamp_ltz", "(any, any, [any], [any, any, any], [any]) -> @", "", kTryMode, make_timestamp_rule<1, true>),
+    scalar("try_make_timestamp_ntz", "(any, any, [any, any, any, any]) -> @", "", kTryMode, make_timestamp_rule<2, true>),
+    scalar("make_interval", "([years: int = 0], [months: int = 0], [weeks: int = 0], [days: int = 0], [hours: int = 0], [mins: int = 0], [secs: any]) -> @",
+           "6: spark_make_interval($1, $2, $3, $4, $5, $6, CAST(0 AS DECIMAL(18,6)), $mode) ;; 7: spark_make_interval($1, $2, $3, $4, $5, $6, CAST($7 AS DECIMAL(18,6)), $mode)", kNullableUnlessAnsi,
+           [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() < 7) a.push_back(make_literal(DataType::decimal(18, 6), Value{Int128{0}}));
+             else cast_to(c, a[6], DataType::decimal(18, 6));
+             return {TypeId::kCalendarInterval, any_nullable(a)}; }),
+    scalar("try_make_interval", "([int = 0], [int = 0], [int = 0], [int = 0], [int = 0], [int = 0], [any]) -> @",
+           "spark_make_interval($1, $2, $3, $4, $5, $6, CAST($7 AS DECIMAL(18,6)), 'try')", kNullable | kTryMode,
+           [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() < 7) a.push_back(make_literal(DataType::decimal(18, 6), Value{Int128{0}}));
+             else cast_to(c, a[6], DataType::decimal(18, 6));
+             return {TypeId::kCalendarInterval, true}; }),
+    scalar("make_dt_interval", "([int = 0], [int = 0], [int = 0], [any]) -> @", "spark_make_dt_interval($1, $2, $3, CAST($4 AS DECIMAL(18,6)))", kNone,
+           [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() < 4) a.push_back(make_literal(DataType::decimal(18, 6), Value{Int128{0}}));
+             else cast_to(c, a[3], DataType::decimal(18, 6));
+             return {DataType(TypeId::kDayTimeInterval), any_nullable(a)}; }),
+    scalar("make_ym_interval", "([int = 0], [int = 0]) -> @", "spark_make_ym_interval($1, $2)", kNone,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType(TypeId::kYearMonthInterval), any_nullable(a)}; }),
+    scalar("timestamp_seconds", "(numeric) -> @", "spark_timestamp_seconds($1)", kNone, timestamp_seconds_rule),
+    scalar("timestamp_millis", "(integral) -> timestamp", "spark_timestamp_millis(CAST($1 AS BIGINT))"),
+    scalar("timestamp_micros", "(integral) -> timestamp", "make_timestamptz(CAST($1 AS BIGINT))"),
+    scalar("unix_seconds", "(timestamp) -> long", "spark_unix_seconds($1)"),
+    scalar("unix_millis", "(timestamp) -> long", "spark_unix_millis($1)"),
+    scalar("unix_micros", "(timestamp) -> long", "epoch_us($1)"),
+    scalar("unix_date", "(date) -> int", "CAST($1 - DATE '1970-01-01' AS INTEGER)"),
+    scalar("date_from_unix_date", "(int) -> date", "(DATE '1970-01-01' + $1)"),
+    scalar("time_bucket", "(bucketSize: {daytime|yearmonth}, ts: anytimestamp, [origin: anytimestamp]) -> @",
+           "2: spark_time_bucket($1, $2, $tz) ;; 3: spark_time_bucket($1, $2, $3, $tz)", kStrict, bucket_rule),
+    // TIME
+    scalar("time_diff", "(string, time, time) -> long", "spark_time_diff($1, $2, $3)"),
+    scalar("time_trunc", "(string, time) -> arg2", "spark_time_trunc($1, $2)"),
+    scalar("time_from_seconds", "(numeric) -> @", "spark_time_from_seconds($1)", kNone, time_from_rule),
+    scalar("time_from_millis", "(integral) -> @", "spark_time_from_millis($1)", kNone, time_from_rule),
+    scalar("time_from_micros", "(integral) -> @", "spark_time_from_micros($1)", kNone, time_from_rule),
+    scalar("time_to_seconds", "(time) -> @", "spark_time_to_seconds($1)", kNone,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::decimal(14, 6), a[0]->nullable}; }),
+    scalar("time_to_millis", "(time) -> long", "($1 // 1000000)"),
+    scalar("time_to_micros", "(time) -> long", "($1 // 1000)"),
+    // Tumbling windows; the analyzer expands sliding and session windows.
+    scalar("window", "(any, const string, [const string], [const string]) -> @",
+           "2: spark_window($1, $2, $2, '0 second') ;; 3: spark_window($1, $2, $3, '0 second') ;; 4: spark_window($1, $2, $3, $4)", kNone, window_rule),
+    scalar("window_time", "(struct) -> @", "(struct_extract_at($1, 2) - INTERVAL 1 MICROSECOND)", kNone,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {a[0]->type.fields()[0].type(), true}; }),
+};
+
+}  // namespace
+
+FunctionTable datetime_functions() { return kTable; }
+
+}  // namespace tarn::plan

@@ -1,0 +1,126 @@
+// JSON, CSV, XML and variant.
+#include <algorithm>
+
+#include "plan/functions/entry.h"
+#include "plan/functions/families.h"
+#include "spark/connect/types.pb.h"
+#include "sql/parser.h"
+
+namespace tarn::plan {
+namespace {
+
+DataType as_nullable(const DataType& t) {
+  switch (t.id()) {
+    case TypeId::kArray: return DataType::array(as_nullable(t.element()), true);
+    case TypeId::kMap: return DataType::map(as_nullable(t.key()), as_nullable(t.value()), true);
+    case TypeId::kStruct: {
+      std::vector<StructField> f;
+      for (const StructField& x : t.fields()) f.push_back(make_field(x.name, as_nullable(x.type()), true, x.metadata));
+      return DataType::structure(std::move(f));
+    }
+    default: return t;
+  }
+}
+
+// A schema argument: DDL or JSON text, or a constant schema_of_json(…) that the engine has folded to text.
+DataType schema_argument(const CallContext&, const ExprPtr& e) {
+  auto text = constant_string(*e);
+  if (!text) throw analysis_error("INVALID_SCHEMA.NON_STRING_LITERAL", {{"inputSchema", quote_sql(pretty_sql(*e))}});
+  if (!text->empty() && (*text)[0] == '{') return DataType::from_json(*text);
+  try {
+    return DataType::from_proto(sql::parse_data_type(*text));
+  } catch (const SparkError&) {
+    try {
+      return DataType::from_proto(sql::parse_ddl(*text));
+    } catch (const SparkError& e2) {
+      if (!text->empty() && (*text)[0] == '"') return DataType::from_json(*text);
+      throw;
+    }
+  }
+}
+
+// The options of a constant map(k, v, …) as JSON text.
+void check_options(const CallContext&, const ExprPtr& e) {
+  const Expression* m = e.get();
+  while (m->kind == ExprKind::kCast) m = m->children[0].get();
+  const auto* c = try_as<Call>(*m);
+  if (!c || !c->function || c->function->name() != "map") throw analysis_error("INVALID_OPTIONS.NON_MAP_FUNCTION", {});
+  if (e->type.id() != TypeId::kMap || !e->type.key().is_string() || !e->type.value().is_string())
+    throw analysis_error("INVALID_OPTIONS.NON_STRING_TYPE", {{"mapType", quoted(e->type)}});
+}
+
+bool map_with_other_keys(const DataType& t) {
+  switch (t.id()) {
+    case TypeId::kMap: return !t.key().is_string() || map_with_other_keys(t.value());
+    case TypeId::kArray: return map_with_other_keys(t.element());
+    case TypeId::kStruct: return std::any_of(t.fields().begin(), t.fields().end(), [](const StructField& f) { return map_with_other_keys(f.type()); });
+    default: return false;
+  }
+}
+
+TypedCall from_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 2) check_options(c, args[2]);
+  DataType t = as_nullable(schema_argument(c, args[1]));
+  if (!t.is_nested() && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_JSON_SCHEMA", {{"schema", quoted(t)}});
+  if (map_with_other_keys(t)) mismatch(c, args, "INVALID_JSON_MAP_KEY_TYPE", {{"schema", quoted(t)}});
+  return {t, true};
+}
+
+TypedCall to_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) check_options(c, args[1]);
+  const DataType& t = args[0]->type;
+  if (!t.is_nested() && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_JSON_SCHEMA", {{"schema", quoted(t)}});
+  return {TypeId::kString, true};
+}
+
+TypedCall schema_of_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) check_options(c, args[1]);
+  if (!is_foldable(*args[0])) expect_foldable(c, args, 0, c.name == "schema_of_csv" ? "csv" : "json", TypeId::kString);
+  if (is_null_literal(*args[0])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", c.name == "schema_of_csv" ? "csv" : "json"}});
+  return {TypeId::kString, false};
+}
+
+TypedCall from_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 2) check_options(c, args[2]);
+  DataType t = as_nullable(schema_argument(c, args[1]));
+  if (t.id() != TypeId::kStruct) throw analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", {{"inputSchema", quote_sql(pretty_sql(*args[1]))}, {"dataType", quoted(t)}});
+  return {t, true};
+}
+
+TypedCall to_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) check_options(c, args[1]);
+  if (args[0]->type.id() != TypeId::kStruct) unexpected_input(c, args, 0, "\"STRUCT\"");
+  return {TypeId::kString, true};
+}
+
+template <bool Try> TypedCall variant_get_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_foldable(c, args, 1, "path", TypeId::kString);
+  if (args.size() < 3) return {TypeId::kVariant, true};
+  DataType t = schema_argument(c, args[2]);
+  return {t, true};
+}
+
+const FunctionEntry kTable[] = {
+    scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable),
+    scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable, from_json_rule),
+    scalar("to_json", "(any, [any]) -> @", "1: spark_to_json($1, $json1, MAP {}, $tz) ;; 2: spark_to_json($1, $json1, $2, $tz)", kNone, to_json_rule),
+    scalar("schema_of_json", "(string, [any]) -> @", "spark_schema_of_json($1)", kNone, schema_of_rule),
+    scalar("json_array_length", "(string) -> int", "spark_json_array_length($1)", kNullable),
+    scalar("json_object_keys", "(string) -> array<string>", "spark_json_object_keys($1)", kNullable),
+    scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable, from_csv_rule),
+    scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kNone, to_csv_rule),
+    scalar("schema_of_csv", "(string, [any]) -> @", "1: spark_schema_of_csv($1, MAP {}) ;; 2: spark_schema_of_csv($1, $2)", kNone, schema_of_rule),
+    scalar("parse_json", "(string) -> variant", "spark_parse_json($1, 'ansi')"),
+    scalar("try_parse_json", "(string) -> variant", "spark_parse_json($1, 'try')", kNullable),
+    scalar("is_variant_null", "(variant) -> boolean", "coalesce(spark_is_variant_null($1), false)", kNeverNull),
+    scalar("variant_get", "(variant, string, [string]) -> @", "2: spark_variant_get($1, $2, '\"variant\"', $tz, 'ansi') ;; 3: spark_variant_get($1, $2, $json, $tz, 'ansi')", kNullable, variant_get_rule<false>),
+    scalar("try_variant_get", "(variant, string, [string]) -> @", "2: spark_variant_get($1, $2, '\"variant\"', $tz, 'try') ;; 3: spark_variant_get($1, $2, $json, $tz, 'try')", kNullable, variant_get_rule<true>),
+    scalar("schema_of_variant", "(variant) -> string", "spark_schema_of_variant($1)"),
+    scalar("to_variant_object", "(any) -> variant", "spark_to_variant($1, $json1, $tz)"),
+};
+
+}  // namespace
+
+FunctionTable json_functions() { return kTable; }
+
+}  // namespace tarn::plan
