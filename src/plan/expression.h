@@ -50,6 +50,7 @@ struct Expression {
   bool nullable = true;
   std::vector<ExprPtr> children;
   std::shared_ptr<const QueryContext> context;  // where it stands in the user's text, may be null
+  std::string text;                             // of what replaces a call (nullif -> if): the call as pretty_sql prints it, else empty
 
   explicit Expression(ExprKind k) : kind(k) {}
   virtual ~Expression() = default;

@@ -283,6 +283,7 @@ class Writer {
   explicit Writer(bool pretty) : pretty_(pretty) {}
 
   std::string write(const Expression& e) const {
+    if (pretty_ && !e.text.empty()) return e.text;
     switch (e.kind) {
       case ExprKind::kLiteral: return render_literal(e.type, as<Literal>(e).value, pretty_);
       case ExprKind::kAttribute: {

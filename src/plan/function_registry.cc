@@ -307,7 +307,18 @@ ExprPtr resolve_call(const FunctionEntry& f, std::vector<ExprPtr> args, const Ca
       env = coerce(f, *alt, args, context);
     }
     if (f.rewrite) {
-      if (ExprPtr r = f.rewrite(context, args)) return r;
+      std::vector<ExprPtr> written = args;
+      if (ExprPtr r = f.rewrite(context, args)) {
+        if (f.flags & (kOwnText | kOperator)) return r;
+        Call as_written;
+        as_written.function = &f;
+        as_written.name = lower(context.name);
+        as_written.children = std::move(written);
+        auto copy = std::const_pointer_cast<Expression>(with_children(r, r->children));
+        copy->text = pretty_sql(as_written);
+        copy->context = query_context ? query_context : copy->context;
+        return copy;
+      }
     }
     TypedCall typed;
     if (f.type_rule) {

@@ -166,7 +166,6 @@ TypedCall approx_percentile_rule(const CallContext& c, std::vector<ExprPtr>& arg
   return {args[1]->type.id() == TypeId::kArray ? DataType::array(t, false) : t, true};
 }
 
-TypedCall double_rule(const CallContext&, std::vector<ExprPtr>&) { return {TypeId::kDouble, true}; }
 TypedCall same_rule(const CallContext&, std::vector<ExprPtr>& args) { return {args[0]->type, true}; }
 
 TypedCall mode_rule(const CallContext& c, std::vector<ExprPtr>& args) {

@@ -397,7 +397,7 @@ const FunctionEntry kTable[] = {
     scalar("map_from_arrays", "(array, array) -> @", "spark_map_from_arrays($1, $2, $mapdedup)", kNone, map_from_arrays_rule),
     scalar("map_from_entries", "(any) -> @", "spark_map_from_entries($1, $mapdedup)", kNone, map_from_entries_rule),
     // structs
-    rewrite("struct", "(any...) -> @", struct_rewrite),
+    rewrite("struct", "(any...) -> @", struct_rewrite, kOwnText),
     scalar("named_struct", "(any...) -> @", "@named_struct", kNeverNull | kNullTolerant, named_struct_rule),
 };
 

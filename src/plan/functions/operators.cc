@@ -463,8 +463,8 @@ TypedCall interval_scale_rule(const CallContext& c, std::vector<ExprPtr>& args) 
 }
 
 // try_add and its kin: on numbers null instead of an error, on everything else what the operator does, errors made null.
-template <char Op> ExprPtr try_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
-  CallContext plain{c.conf, c.conf.ansi() ? EvalMode::kAnsi : EvalMode::kLegacy, std::string_view(&"+\0-\0*\0/\0%"[Op], 1)};
+template <int Op> ExprPtr try_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
+  CallContext plain{c.conf, c.conf.ansi() ? EvalMode::kAnsi : EvalMode::kLegacy, std::string_view(&"+-*/"[static_cast<size_t>(Op)], 1)};
   const DataType &a = args[0]->type, &b = args[1]->type;
   if (a.is_numeric() && b.is_numeric()) return nullptr;
   const bool numeric_like = !a.is_datetime() && !b.is_datetime() && !is_interval(a) && !is_interval(b);
@@ -492,9 +492,9 @@ const FunctionEntry kTable[] = {
     {"positive", FunctionKind::kScalar, "({numeric|daytime|yearmonth|interval}) -> arg1", "$1", kNone, nullptr,
      [](const CallContext& c, std::vector<ExprPtr>& a) -> ExprPtr { if (a[0]->type.is_string()) cast_to(c, a[0], TypeId::kDouble); return nullptr; }, "", "", "math_funcs"},
     {"try_add", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, add_rule, try_rewrite<0>, "", "", "math_funcs"},
-    {"try_subtract", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, [](const CallContext& c, std::vector<ExprPtr>& a) { return arithmetic(c, a, '-'); }, try_rewrite<2>, "", "", "math_funcs"},
-    {"try_multiply", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, multiply_rule, try_rewrite<4>, "", "", "math_funcs"},
-    {"try_divide", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, divide_rule, try_rewrite<6>, "", "", "math_funcs"},
+    {"try_subtract", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, [](const CallContext& c, std::vector<ExprPtr>& a) { return arithmetic(c, a, '-'); }, try_rewrite<1>, "", "", "math_funcs"},
+    {"try_multiply", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, multiply_rule, try_rewrite<2>, "", "", "math_funcs"},
+    {"try_divide", FunctionKind::kScalar, "(any, any) -> @", "", kTryMode | kNullable, divide_rule, try_rewrite<3>, "", "", "math_funcs"},
     {"try_mod", FunctionKind::kScalar, "(any, any) -> @", "spark_try_remainder($1, $2)", kTryMode | kNullable, remainder_rule, nullptr, "", "", "math_funcs"},
     {"try_eval", FunctionKind::kScalar, "(any) -> arg1", "TRY($1)", kHidden | kNullable},
     // comparison

@@ -87,8 +87,6 @@ const char* const kEnds = "ends_with($1, $2)";
 const char* const kEndsCollated = "ends_with(spark_collation_key($1, $coll), spark_collation_key($2, $coll))";
 const char* const kEndsBytes = "spark_endswith_binary($1, $2)";
 
-TypedCall binary_or_string(const CallContext&, std::vector<ExprPtr>& args) { return {args[0]->type, any_nullable(args)}; }
-
 TypedCall pad_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   const bool binary = is_binary(args[0]) && (args.size() < 3 || is_binary(args[2]));
   if (!binary) {
