@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "base/ids.h"
@@ -43,19 +44,17 @@ void write_file(const std::string& path, const std::string& content) {
   ::close(fd);
 }
 
-bool same_content(const std::string& path, const std::string& content) {
+bool same_content(const std::string& a, const std::string& b) {
   std::error_code ec;
-  if (fs::file_size(path, ec) != content.size() || ec) return false;
-  FILE* f = std::fopen(path.c_str(), "rb");
-  if (!f) return false;
-  char buffer[65536];
-  size_t at = 0;
-  while (size_t n = std::fread(buffer, 1, sizeof buffer, f)) {
-    if (at + n > content.size() || content.compare(at, n, buffer, n) != 0) break;
-    at += n;
+  if (fs::file_size(a, ec) != fs::file_size(b, ec) || ec) return false;
+  std::unique_ptr<FILE, int (*)(FILE*)> x(std::fopen(a.c_str(), "rb"), std::fclose), y(std::fopen(b.c_str(), "rb"), std::fclose);
+  if (!x || !y) return false;
+  char left[65536], right[65536];
+  for (;;) {
+    size_t n = std::fread(left, 1, sizeof left, x.get());
+    if (std::fread(right, 1, sizeof right, y.get()) != n || std::memcmp(left, right, n) != 0) return false;
+    if (n == 0) return true;
   }
-  std::fclose(f);
-  return at == content.size();
 }
 
 }  // namespace
@@ -83,29 +82,45 @@ bool ArtifactStore::has(const std::string& name) const {
   return ::stat(resolve(name).c_str(), &st) == 0 && S_ISREG(st.st_mode);
 }
 
-void ArtifactStore::put(const std::string& name, const std::string& content) {
-  std::string target = resolve(name);
+std::string ArtifactStore::new_file() const {
   std::error_code ec;
-  fs::create_directories(fs::path(target).parent_path(), ec);
+  fs::create_directories(directory_, ec);
   if (ec) throw IoError(IoError::Kind::kOther, "cannot create the artifact folder", directory_, ec.message());
-  std::string temporary = directory_ + "/.new-" + random_uuid();
+  return directory_ + "/.new-" + random_uuid();
+}
+
+void ArtifactStore::put(const std::string& name, const std::string& content) {
+  resolve(name);
+  std::string temporary = new_file();
   write_file(temporary, content);
-  // link() and not rename(): an artifact that is in use is never replaced under its reader.
-  std::lock_guard lock(mu_);
-  bool replaceable = name.starts_with("classes/");
-  if (replaceable ? ::rename(temporary.c_str(), target.c_str()) == 0 : ::link(temporary.c_str(), target.c_str()) == 0) {
-    ::unlink(temporary.c_str());
-    return;
-  }
-  int error = errno;
-  ::unlink(temporary.c_str());
-  if (error == EEXIST) {
+  adopt(name, temporary);
+}
+
+void ArtifactStore::adopt(const std::string& name, const std::string& file) {
+  int error = 0;
+  std::string target;
+  try {
+    target = resolve(name);
+    std::error_code ec;
+    fs::create_directories(fs::path(target).parent_path(), ec);
+    // link() and not rename(): an artifact that is in use is never replaced under its reader.
+    std::lock_guard lock(mu_);
+    bool replaceable = name.starts_with("classes/");
+    if ((replaceable ? ::rename(file.c_str(), target.c_str()) : ::link(file.c_str(), target.c_str())) != 0) error = errno;
     // The same content again is no error: clients repeat themselves after a broken connection. A cached block is named by its hash.
-    if (name.starts_with("cache/") || same_content(target, content)) return;
+    if (error == EEXIST && (name.starts_with("cache/") || same_content(target, file))) error = 0;
+  } catch (...) {
+    ::unlink(file.c_str());
+    throw;
+  }
+  ::unlink(file.c_str());
+  if (error == EEXIST) {
     throw SparkError(ErrorKind::kRuntime, "ARTIFACT_ALREADY_EXISTS", {{"normalizedRemoteRelativePath", without_fragment(name)}});
   }
-  errno = error;
-  throw IoError("cannot store an artifact", target);
+  if (error) {
+    errno = error;
+    throw IoError("cannot store an artifact", target);
+  }
 }
 
 std::string ArtifactStore::path(const std::string& name) const {

@@ -84,6 +84,10 @@ class ArtifactStore {
   bool has(const std::string& name) const;
   // Atomically: a half-written artifact is never seen. SparkError for a name that leaves the directory (path traversal).
   void put(const std::string& name, const std::string& content);
+  // The same with a file, made with new_file(), that is taken over (it is gone afterwards, also after an error).
+  void adopt(const std::string& name, const std::string& file);
+  // The path of a file that does not exist yet, in this store's directory but not an artifact.
+  std::string new_file() const;
   // The file that holds it; SparkError if there is none.
   std::string path(const std::string& name) const;
   std::vector<std::string> names(const std::string& prefix) const;

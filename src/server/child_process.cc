@@ -1,0 +1,82 @@
+#include "server/child_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "server/command.h"
+
+namespace tarn::server {
+
+Child start_child(const std::string& program, const std::vector<std::string>& arguments, const ChildOptions& options) {
+  int out[2];
+  if (::pipe2(out, O_CLOEXEC) != 0) throw CommandError(std::string("no pipe: ") + std::strerror(errno));
+  std::vector<char*> argv;
+  argv.push_back(const_cast<char*>(program.c_str()));
+  for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+  pid_t parent = ::getpid();
+  pid_t pid = ::fork();
+  if (pid < 0) throw CommandError(std::string("cannot start a process: ") + std::strerror(errno));
+  if (pid == 0) {
+    // Only async-signal-safe calls from here on.
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::setsid();
+    if (!options.background) {
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) ::_exit(1);
+    }
+    int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 0);
+    ::dup2(out[1], 1);
+    if (!options.log.empty()) {
+      int log = ::open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+      if (log >= 0) ::dup2(log, 2);
+    }
+    ::execv(program.c_str(), argv.data());
+    ::_exit(127);
+  }
+  ::close(out[1]);
+  Child child{pid, ""};
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (child.ready.find('\n') == std::string::npos) {
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd fd{out[0], POLLIN, 0};
+    if (left <= 0 || ::poll(&fd, 1, static_cast<int>(left)) <= 0) {
+      if (left > 0 && errno == EINTR) continue;
+      break;
+    }
+    char buffer[512];
+    ssize_t n = ::read(out[0], buffer, sizeof buffer);
+    if (n <= 0) break;
+    child.ready.append(buffer, static_cast<size_t>(n));
+  }
+  ::close(out[0]);
+  size_t end = child.ready.find('\n');
+  child.ready = end == std::string::npos ? "" : child.ready.substr(0, end);
+  return child;
+}
+
+int stop_child(pid_t pid, int seconds) {
+  ::kill(pid, SIGTERM);
+  int status = 0;
+  for (int i = 0; i < seconds * 20; ++i) {
+    if (::waitpid(pid, &status, WNOHANG) == pid) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, &status, 0);
+  return 128 + SIGKILL;
+}
+
+}  // namespace tarn::server

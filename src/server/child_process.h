@@ -1,0 +1,26 @@
+#pragma once
+// Another `tarn` as a child.
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace tarn::server {
+
+struct ChildOptions {
+  std::string log;          // where its standard error goes (appended); empty: where ours goes
+  bool background = false;  // a session of its own that outlives us; otherwise it is ended when we die
+};
+
+struct Child {
+  pid_t pid = 0;
+  std::string ready;  // its first line on standard output; empty if it ended without one
+};
+
+// Starts program with these arguments and waits for its first line (at most a minute). CommandError if it cannot be started.
+Child start_child(const std::string& program, const std::vector<std::string>& arguments, const ChildOptions& options);
+
+// Asks it to end and waits this long, then kills it. The exit status, or 128 + the signal.
+int stop_child(pid_t pid, int seconds);
+
+}  // namespace tarn::server
