@@ -1,0 +1,79 @@
+#include "engine/database.h"
+
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/spark_error.h"
+#include "duckdb.hpp"
+#include "duckdb/main/client_config.hpp"
+#include "engine/arrow_import.h"
+#include "engine/session.h"
+#include "engine/sources/source.h"
+#if __has_include("engine/kernels/kernels.h")
+#include "engine/kernels/kernels.h"
+#define TARN_HAVE_KERNELS
+#endif
+#if __has_include("engine/delta_scan.h")
+#include "engine/delta_scan.h"
+#define TARN_HAVE_DELTA
+#endif
+
+namespace tarn::engine {
+
+namespace {
+
+void check(const duckdb::QueryResult& result) {
+  if (const_cast<duckdb::QueryResult&>(result).HasError()) throw internal_error("DuckDB: " + const_cast<duckdb::QueryResult&>(result).GetError());
+}
+
+}  // namespace
+
+Database::Database(const EngineOptions& options) {
+  duckdb::DBConfig config;
+  config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  if (!options.memory_limit.empty()) config.SetOptionByName("memory_limit", duckdb::Value(options.memory_limit));
+  if (options.threads > 0) config.SetOptionByName("threads", duckdb::Value::BIGINT(options.threads));
+  if (!options.home.empty()) {
+    // What a crashed process spilled is of no use to anyone.
+    std::string spill = options.home + "/spill";
+    std::error_code ignored;
+    std::filesystem::remove_all(spill, ignored);
+    std::filesystem::create_directories(spill, ignored);
+    config.SetOptionByName("temp_directory", duckdb::Value(spill));
+  }
+  duckdb_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+  register_arrow_scan(*duckdb_->instance);
+  sources::register_file_scans(*duckdb_->instance);
+#ifdef TARN_HAVE_KERNELS
+  kernels::register_kernels(*duckdb_->instance);
+#endif
+#ifdef TARN_HAVE_DELTA
+  register_delta_scan(*duckdb_->instance);
+#endif
+  duckdb::Connection connection(*duckdb_);
+  // Zones are applied by Spark's own kernels; DuckDB itself stays in UTC.
+  check(*connection.Query("SET GLOBAL TimeZone = 'UTC'"));
+  auto names = connection.Query("SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'");
+  check(*names);
+  for (duckdb::idx_t i = 0; i < names->RowCount(); ++i) aggregate_names_.insert(names->GetValue(0, i).ToString());
+  for (const char* name : {"first", "last", "any_value", "arbitrary"}) aggregate_names_.insert(name);
+}
+
+Database::~Database() = default;
+
+std::unique_ptr<duckdb::Connection> Database::connect() {
+  auto connection = std::make_unique<duckdb::Connection>(*duckdb_);
+  auto& config = duckdb::ClientConfig::GetConfig(*connection->context);
+  config.enable_progress_bar = true;  // counts progress; prints nothing
+  config.print_progress_bar = false;
+  config.wait_time = 0;
+  config.use_replacement_scans = false;
+  config.streaming_buffer_size = 8u << 20;
+  check(*connection->Query("SET SESSION max_expression_depth = 10000"));
+  return connection;
+}
+
+duckdb::DatabaseInstance& Database::instance() { return *duckdb_->instance; }
+
+}  // namespace tarn::engine

@@ -1,0 +1,166 @@
+#include "engine/error_map.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "duckdb/common/error_data.hpp"
+#include "duckdb/common/exception.hpp"
+
+namespace tarn::engine {
+
+namespace {
+
+constexpr const char* kMark = "SPARKERR:";
+
+constexpr std::pair<const char*, ErrorKind> kKinds[] = {
+    {"analysis", ErrorKind::kAnalysis},       {"parse", ErrorKind::kParse},
+    {"arithmetic", ErrorKind::kArithmetic},   {"number_format", ErrorKind::kNumberFormat},
+    {"datetime", ErrorKind::kDateTime},       {"array_index", ErrorKind::kArrayIndex},
+    {"no_such_element", ErrorKind::kNoSuchElement}, {"illegal_argument", ErrorKind::kIllegalArgument},
+    {"unsupported", ErrorKind::kUnsupported}, {"runtime", ErrorKind::kRuntime},
+    {"upgrade", ErrorKind::kUpgrade},         {"spark", ErrorKind::kSpark},
+    {"python", ErrorKind::kPython},
+};
+
+ErrorKind kind_of(const nlohmann::json& kind) {
+  if (kind.is_number_integer()) return static_cast<ErrorKind>(kind.get<int>());
+  if (kind.is_string()) {
+    std::string text = kind.get<std::string>();
+    std::string plain;  // "kNumberFormat", "NumberFormat" and "number_format" are the same
+    for (char c : text) {
+      if (c != '_') plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+    if (plain.size() > 1 && text[0] == 'k' && std::isupper(static_cast<unsigned char>(text[1]))) plain.erase(0, 1);
+    for (const auto& [name, value] : kKinds) {
+      std::string known;
+      for (const char* p = name; *p; ++p) {
+        if (*p != '_') known += *p;
+      }
+      if (plain == known) return value;
+    }
+  }
+  return ErrorKind::kRuntime;
+}
+
+std::optional<SparkError> kernel_error(const std::string& message) {
+  size_t at = message.find(kMark);
+  if (at == std::string::npos) return std::nullopt;
+  size_t begin = at + std::char_traits<char>::length(kMark);
+  // DuckDB may append a line that points into the SQL: only the first JSON value counts.
+  std::string text = message.substr(begin);
+  int depth = 0;
+  bool in_string = false;
+  size_t end = 0;
+  for (; end < text.size(); ++end) {
+    char c = text[end];
+    if (in_string) {
+      if (c == '\\') ++end;
+      else if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{') {
+      ++depth;
+    } else if (c == '}' && --depth == 0) {
+      ++end;
+      break;
+    }
+  }
+  auto json = nlohmann::json::parse(text.substr(0, end), nullptr, false);
+  if (json.is_discarded() || !json.contains("condition")) return std::nullopt;
+  ErrorParams params;
+  for (const auto& [key, value] : json.value("params", nlohmann::json::object()).items()) {
+    params[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  ErrorKind kind = kind_of(json.value("kind", nlohmann::json()));
+  std::string condition = json["condition"].get<std::string>();
+  if (condition.empty()) return SparkError::Plain(kind, json.value("message", ""));
+  return SparkError(kind, condition, std::move(params));
+}
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+SparkError overflow(const std::string& what) {
+  return SparkError(ErrorKind::kArithmetic, "ARITHMETIC_OVERFLOW",
+                    {{"message", what}, {"alternative", ""}, {"config", "\"spark.sql.ansi.enabled\""}});
+}
+
+const char* spark_type_of(const std::string& message) {
+  static const std::pair<const char*, const char*> kTypes[] = {
+      {"to INT8", "TINYINT"}, {"to INT16", "SMALLINT"}, {"to INT32", "INT"}, {"to INT64", "BIGINT"}, {"to INT128", "DECIMAL(38,0)"},
+      {"to FLOAT", "FLOAT"}, {"to DOUBLE", "DOUBLE"}, {"to BOOL", "BOOLEAN"}, {"DECIMAL", "DECIMAL"}, {"to DATE", "DATE"}, {"TIMESTAMP", "TIMESTAMP"}};
+  for (const auto& [duck, spark] : kTypes) {
+    if (contains(message, duck)) return spark;
+  }
+  return "STRING";
+}
+
+}  // namespace
+
+std::string kernel_error_text(const SparkError& error) {
+  nlohmann::json json;
+  json["condition"] = error.condition();
+  json["kind"] = static_cast<int>(error.kind());
+  if (error.condition().empty()) json["message"] = error.message();
+  json["params"] = nlohmann::json::object();
+  for (const auto& [key, value] : error.params()) json["params"][key] = value;
+  return kMark + json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql) {
+  using duckdb::ExceptionType;
+  const std::string& raw = error.RawMessage();
+  if (auto kernel = kernel_error(raw)) return *kernel;
+  switch (error.Type()) {
+    case ExceptionType::INTERRUPT: return SparkError(ErrorKind::kSpark, "OPERATION_CANCELED", {});
+    case ExceptionType::DIVIDE_BY_ZERO: return SparkError(ErrorKind::kArithmetic, "DIVIDE_BY_ZERO", {{"config", "\"spark.sql.ansi.enabled\""}});
+    case ExceptionType::OUT_OF_RANGE: {
+      if (contains(raw, "Division by zero") || contains(raw, "division by zero")) {
+        return SparkError(ErrorKind::kArithmetic, "DIVIDE_BY_ZERO", {{"config", "\"spark.sql.ansi.enabled\""}});
+      }
+      if (contains(raw, "DECIMAL")) return overflow(raw);
+      const char* type = contains(raw, "INT8") ? "byte" : contains(raw, "INT16") ? "short" : contains(raw, "INT32") ? "integer" : "long";
+      return overflow(std::string(type) + " overflow.");
+    }
+    case ExceptionType::CONVERSION: {
+      // "Could not convert string 'abc' to INT32", "Type INT64 with value 99 can't be cast because the value is out of range …"
+      if (contains(raw, "out of range") || contains(raw, "Could not cast value")) {
+        return overflow("Casting " + raw);
+      }
+      size_t open = raw.find('\'');
+      size_t close = open == std::string::npos ? open : raw.find('\'', open + 1);
+      std::string text = close == std::string::npos ? raw : raw.substr(open + 1, close - open - 1);
+      return SparkError(ErrorKind::kNumberFormat, "CAST_INVALID_INPUT",
+                        {{"expression", "'" + text + "'"}, {"sourceType", "\"STRING\""}, {"targetType", std::string("\"") + spark_type_of(raw) + "\""}, {"ansiConfig", "\"spark.sql.ansi.enabled\""}});
+    }
+    case ExceptionType::OUT_OF_MEMORY:
+      return SparkError::Plain(ErrorKind::kSpark, "Out of memory: " + raw.substr(0, raw.find('\n')) +
+                                                      " The cluster's memory limit was reached; start it with a larger --memory or read less at once.");
+    case ExceptionType::IO:
+      if (contains(raw, "No space left") || contains(raw, "not enough space") || contains(raw, "max_temp_directory_size")) {
+        return SparkError::Plain(ErrorKind::kSpark, "No space left on device: " + raw);
+      }
+      return SparkError::Plain(ErrorKind::kSpark, raw);
+    case ExceptionType::HTTP:
+    case ExceptionType::PERMISSION: return SparkError::Plain(ErrorKind::kSpark, raw);
+    case ExceptionType::INVALID_INPUT:
+      if (contains(raw, "More than one row returned by a subquery")) {
+        return SparkError(ErrorKind::kRuntime, "SCALAR_SUBQUERY_TOO_MANY_ROWS", {});
+      }
+      if (contains(raw, "Map keys must be unique")) {
+        return SparkError(ErrorKind::kRuntime, "DUPLICATED_MAP_KEY", {{"key", "?"}, {"mapKeyDedupPolicy", "\"spark.sql.mapKeyDedupPolicy\""}});
+      }
+      if (contains(raw, "Map keys can not be NULL")) return SparkError(ErrorKind::kRuntime, "NULL_MAP_KEY", {});
+      break;
+    default: break;
+  }
+  // What is left means that we wrote SQL that DuckDB refuses, or a defect in DuckDB.
+  log_error("engine", "DuckDB: " + error.Message() + (sql.empty() ? "" : "\nSQL: " + sql.substr(0, 20000)));
+  return internal_error(raw.substr(0, 2000));
+}
+
+SparkError to_spark_error(const std::exception& error, const std::string& sql) {
+  if (auto* spark = dynamic_cast<const SparkError*>(&error)) return *spark;
+  return to_spark_error(duckdb::ErrorData(error), sql);
+}
+
+}  // namespace tarn::engine

@@ -1,0 +1,21 @@
+#pragma once
+// DuckDB's errors as Spark's error conditions.
+#include <exception>
+#include <string>
+
+#include "base/spark_error.h"
+
+namespace duckdb {
+class ErrorData;
+}
+
+namespace tarn::engine {
+
+// The text of a kernel's exception: thrown as duckdb::InvalidInputException, it reaches the client as this SparkError.
+std::string kernel_error_text(const SparkError& error);
+// DuckDB's error as Spark's. sql: the statement, for the log when DuckDB refuses what we wrote.
+SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql = {});
+// The error of a DuckDB exception that is being handled (SparkErrors pass through).
+SparkError to_spark_error(const std::exception& error, const std::string& sql = {});
+
+}  // namespace tarn::engine

@@ -1,0 +1,76 @@
+#pragma once
+// Expressions as DuckDB SQL; the table of special lowerings (templates that start with '@').
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "plan/expression.h"
+
+namespace tarn::engine::lowering {
+
+struct Context;
+
+// What an attribute is called here; nothing: c<id> (a column of FROM, or of a query around this one).
+using Scope = std::unordered_map<plan::ExprId, std::string>;
+// A plan inside an expression, as a SELECT without parentheses.
+using SubqueryLowering = std::function<std::string(const plan::PlanPtr&)>;
+
+class ExpressionLowering {
+ public:
+  ExpressionLowering(const Context& context, const Scope& scope, SubqueryLowering subquery)
+      : context_(context), scope_(scope), subquery_(std::move(subquery)) {}
+
+  // Text that can stand as an operand anywhere (parenthesised where needed).
+  std::string lower(const plan::Expression& e);
+  std::string lower(const plan::ExprPtr& e) { return lower(*e); }
+  std::vector<std::string> lower_all(const std::vector<plan::ExprPtr>& list);
+  // "c7 DESC NULLS LAST"
+  std::string sort_order(const plan::Expression& order);
+  // The text that groups, joins and sorts as the value does under its collation.
+  std::string comparison_key(const plan::Expression& e);
+
+  // A template of plan/function.h with these arguments.
+  std::string expand(std::string_view text, const std::vector<std::string>& args, const plan::DataType& type);
+  // The same with types of arguments and result at hand ($type).
+  const Context& context() const { return context_; }
+  std::string zone() const;  // the session's, as a SQL string
+
+ private:
+  std::string lower_call(const plan::Call& call);
+  std::string lower_aggregate(const plan::AggregateCall& call, const std::string& over);
+  std::string lower_window(const plan::WindowExpr& window);
+  std::string lower_subquery(const plan::SubqueryExpr& subquery);
+  std::string lower_cast(const plan::Cast& cast);
+  std::string frame(const plan::WindowExpr& window);
+
+  const Context& context_;
+  const Scope& scope_;
+  SubqueryLowering subquery_;
+};
+
+// A lowering in C++ for what a template cannot say. Entries stand in special_*.cc.
+using SpecialLowering = std::string (*)(ExpressionLowering& lowering, const plan::Expression& call);
+struct SpecialEntry {
+  std::string_view name;  // without '@'
+  SpecialLowering lower;
+};
+// nullptr if there is none.
+SpecialLowering find_special(std::string_view name);
+
+// A literal as DuckDB SQL, with its type.
+std::string literal_sql(const plan::Value& value, const plan::DataType& type);
+// Parentheses unless the text is one name, number, call or parenthesis already.
+std::string atom(std::string text);
+// In every call of a function in `names` within the text: inside_first before its arguments, inside_last after them, after behind
+// the closing parenthesis.
+std::string decorate_calls(const std::string& text, const std::unordered_set<std::string>& names, const std::string& inside_first,
+                           const std::string& inside_last, const std::string& after);
+// The deepest nesting of the expression as DuckDB will see it (templates that repeat an argument count more).
+int sql_depth(const plan::Expression& e);
+// Whether an aggregate function stands in it (not under a window).
+bool has_aggregate(const plan::Expression& e);
+
+}  // namespace tarn::engine::lowering

@@ -1,0 +1,713 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/spark_error.h"
+#include "engine/arrow_import.h"
+#include "engine/error_map.h"
+#include "engine/lowering/plan_lowering.h"
+#include "engine/source_resolver.h"
+#include "engine/type_mapping.h"
+#include "plan/function.h"
+
+namespace tarn::engine::lowering {
+
+using plan::ExprPtr;
+using plan::PlanKind;
+using plan::PlanPtr;
+
+namespace {
+
+constexpr int kMaxExpressionDepth = 32;   // the optimizer is cubic in nesting: what is deeper is cut
+constexpr int kCutDepth = 24;
+constexpr int kMaxNesting = 40;           // nested SELECTs; the grammar gives up near 1,400
+constexpr int kMaxPlanDepth = 6000;
+
+bool plain(const Column& c) { return c.sql == column_name(c.id); }
+
+// A subtree whose evaluation must stay where it is (a branch that may not run).
+bool conditional(const plan::Expression& e) {
+  auto* call = plan::try_as<plan::Call>(e);
+  if (!call || !call->function) return e.kind == plan::ExprKind::kLambda || e.kind == plan::ExprKind::kWindow || e.kind == plan::ExprKind::kAggregate;
+  if (call->function->flags & plan::kLambda) return true;
+  static const std::set<std::string_view> kLazy = {"if", "when", "case", "coalesce", "nvl", "ifnull", "nvl2", "and", "or", "iff"};
+  return kLazy.contains(call->function->name());
+}
+
+// Moves the largest subtrees that are no deeper than kCutDepth into `inner`.
+ExprPtr cut(const ExprPtr& e, std::vector<ExprPtr>& inner) {
+  if (conditional(*e) || e->kind == plan::ExprKind::kSubquery) return e;
+  int depth = sql_depth(*e);
+  if (depth == 0) return e;
+  if (depth <= kCutDepth && e->kind != plan::ExprKind::kAlias) {
+    auto alias = plan::make_alias(e, "x", true, plan::next_expr_id());
+    inner.push_back(alias);
+    return plan::make_ref(plan::to_attribute(*alias));
+  }
+  std::vector<ExprPtr> children;
+  bool changed = false;
+  for (const auto& c : e->children) {
+    children.push_back(sql_depth(*c) > 3 ? cut(c, inner) : c);
+    changed |= children.back() != c;
+  }
+  return changed ? plan::with_children(e, std::move(children)) : e;
+}
+
+}  // namespace
+
+LoweredQuery lower(const PlanPtr& plan, const Context& context) {
+  PlanLowering lowering(context);
+  LoweredQuery out;
+  out.sql = lowering.query(plan);
+  out.handles = lowering.take_handles();
+  out.handles.push_back(plan);
+  return out;
+}
+
+LoweredQuery lower_constant(const ExprPtr& expression, const Context& context) {
+  return lower(plan::make_project(std::make_shared<plan::OneRow>(), {plan::make_alias(expression, "value", true, plan::next_expr_id())}), context);
+}
+
+std::string lower_expression(const ExprPtr& expression, const Context& context) {
+  Scope scope;
+  return ExpressionLowering(context, scope, [](const PlanPtr&) -> std::string { throw not_built("a subquery in this place"); }).lower(expression);
+}
+
+// ---- blocks
+
+Scope PlanLowering::scope_of(const Block& block) {
+  Scope scope;
+  for (const auto& c : block.columns) scope[c.id] = c.sql;
+  return scope;
+}
+
+ExpressionLowering PlanLowering::expressions(const Scope& scope) {
+  return ExpressionLowering(context_, scope, [this](const PlanPtr& plan) { return subquery(plan); });
+}
+
+std::string PlanLowering::select(const Block& block) const {
+  std::string out = "SELECT ";
+  if (block.distinct) out += "DISTINCT ";
+  if (!block.distinct_on.empty()) out += "DISTINCT ON (" + block.distinct_on + ") ";
+  if (block.columns.empty()) out += "NULL::INTEGER AS c0";
+  for (size_t i = 0; i < block.columns.size(); ++i) {
+    const auto& c = block.columns[i];
+    if (i) out += ", ";
+    out += c.sql;
+    if (!plain(c)) out += " AS " + column_name(c.id);
+  }
+  if (!block.from.empty()) out += " FROM " + block.from;
+  for (size_t i = 0; i < block.where.size(); ++i) out += (i ? " AND " : " WHERE ") + block.where[i];
+  if (!block.group_by.empty()) out += " " + block.group_by;
+  if (!block.order_by.empty()) out += " ORDER BY " + block.order_by;
+  if (!block.limit.empty()) out += " " + block.limit;
+  return out;
+}
+
+Block PlanLowering::source(std::string from, const std::vector<plan::Attribute>& output) {
+  Block b;
+  b.from = std::move(from);
+  for (const auto& a : output) b.columns.push_back({a.id, column_name(a.id)});
+  return b;
+}
+
+Block PlanLowering::wrapped(Block block) {
+  Block out;
+  out.nesting = block.nesting + 1;
+  std::string text = select(block);
+  if (out.nesting > kMaxNesting && hoist_) {
+    std::string name = "r" + std::to_string(++aliases_);
+    with_.back().push_back({name + " AS NOT MATERIALIZED (" + text + ")"});
+    out.from = name;
+    out.nesting = 0;
+  } else {
+    out.from = "(" + text + ") AS " + fresh_alias();
+  }
+  std::set<plan::ExprId> seen;
+  for (const auto& c : block.columns) {
+    if (seen.insert(c.id).second) out.columns.push_back({c.id, column_name(c.id)});
+  }
+  return out;
+}
+
+std::string PlanLowering::as_source(Block& block) {
+  bool bare = block.open && block.where.empty() && block.order_by.empty() && !block.from.empty() &&
+              std::all_of(block.columns.begin(), block.columns.end(), plain);
+  if (!bare) block = wrapped(std::move(block));
+  return block.from_is_join ? "(" + block.from + ")" : block.from;
+}
+
+bool PlanLowering::can_inline(const Block& block, const std::vector<ExprPtr>& list) const {
+  std::unordered_map<plan::ExprId, int> counts;
+  std::unordered_set<plan::ExprId> outer;
+  bool any_special = false;
+  std::unordered_map<plan::ExprId, int> deepest;  // where each column is used
+  for (const auto& e : list) {
+    if (!e) continue;
+    count_references(*e, counts);
+    outer_references(*e, outer);
+    int depth = sql_depth(*e);
+    std::unordered_map<plan::ExprId, int> mine;
+    count_references(*e, mine);
+    for (const auto& [id, n] : mine) deepest[id] = std::max(deepest[id], depth);
+  }
+  (void)any_special;
+  for (const auto& c : block.columns) {
+    if (plain(c)) continue;
+    if (outer.contains(c.id)) return false;  // a correlated subquery needs a real column
+    auto it = counts.find(c.id);
+    if (it == counts.end()) {
+      // A column nobody reads disappears, unless computing it has an effect of its own.
+      continue;
+    }
+    if (c.depth == 0) continue;
+    if (!c.repeatable) {
+      if (it->second > 1 || deepest[c.id] > 0) return false;
+      continue;
+    }
+    if (it->second > 1) return false;
+    if (c.depth + deepest[c.id] > kMaxExpressionDepth) return false;
+  }
+  return true;
+}
+
+void PlanLowering::make_inlinable(Block& block, const std::vector<ExprPtr>& list) {
+  if (!block.open || !can_inline(block, list)) block = wrapped(std::move(block));
+}
+
+std::string PlanLowering::with_clause() const {
+  const auto& list = with_.back();
+  if (list.empty()) return "";
+  bool recursive = std::any_of(list.begin(), list.end(), [](const With& w) { return w.recursive; });
+  std::string out = recursive ? "WITH RECURSIVE " : "WITH ";
+  for (size_t i = 0; i < list.size(); ++i) out += (i ? ", " : "") + list[i].text;
+  return out + " ";
+}
+
+std::string PlanLowering::query(const PlanPtr& plan) {
+  Block block = lower(plan);
+  // The output in its order, and nothing else.
+  Scope scope = scope_of(block);
+  std::vector<Column> columns;
+  bool same = block.columns.size() == plan->output.size();
+  for (size_t i = 0; i < plan->output.size(); ++i) {
+    plan::ExprId id = plan->output[i].id;
+    if (same && block.columns[i].id != id) same = false;
+    auto it = std::find_if(block.columns.begin(), block.columns.end(), [&](const Column& c) { return c.id == id; });
+    if (it == block.columns.end()) throw internal_error("the plan's output " + plan->output[i].name + "#" + std::to_string(id) + " is not computed");
+    columns.push_back(*it);
+  }
+  if (!same) {
+    if (block.distinct || !block.distinct_on.empty() || block.rigid) {
+      block = wrapped(std::move(block));
+      for (auto& c : columns) c.sql = column_name(c.id);
+    }
+    block.columns = std::move(columns);
+  }
+  return with_clause() + select(block);
+}
+
+std::string PlanLowering::subquery(const PlanPtr& plan) {
+  bool hoist = std::exchange(hoist_, false);
+  with_.emplace_back();
+  std::string text = query(plan);
+  with_.pop_back();
+  hoist_ = hoist;
+  return text;
+}
+
+// ---- nodes
+
+Block PlanLowering::lower(const PlanPtr& plan) {
+  if (++depth_ > kMaxPlanDepth) throw internal_error("the plan is nested deeper than " + std::to_string(kMaxPlanDepth) + " operators");
+  Block b = lower_node(plan);
+  --depth_;
+  return b;
+}
+
+Block PlanLowering::lower_node(const PlanPtr& p) {
+  using namespace plan;
+  switch (p->kind) {
+    case PlanKind::kOneRow: return {};
+    case PlanKind::kLocalData: {
+      const auto& data = as<LocalData>(*p);
+      std::vector<DataType> types;
+      for (const auto& a : data.output) types.push_back(a.type);
+      auto handle = std::make_shared<ArrowHandle>(data.table, types);
+      handles_.push_back(handle);
+      std::string names;
+      for (const auto& a : data.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+      return source(handle->sql() + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), data.output);
+    }
+    case PlanKind::kValues: return values(as<Values>(*p));
+    case PlanKind::kRange: {
+      const auto& r = as<Range>(*p);
+      return source("range(" + std::to_string(r.start) + "::BIGINT, " + std::to_string(r.end) + "::BIGINT, " + std::to_string(r.step) + "::BIGINT) AS " +
+                        fresh_alias() + "(" + column_name(r.output.at(0).id) + ")",
+                    r.output);
+    }
+    case PlanKind::kScan: {
+      const auto& s = as<Scan>(*p);
+      handles_.push_back(s.relation);
+      std::string names;
+      for (const auto& a : s.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+      return source("(" + scan_sql(*s.relation, s.columns) + ") AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), s.output);
+    }
+    case PlanKind::kProject: return project(as<Project>(*p));
+    case PlanKind::kFilter: return filter(as<Filter>(*p));
+    case PlanKind::kJoin: return join(as<Join>(*p));
+    case PlanKind::kAggregate: return aggregate(as<Aggregate>(*p));
+    case PlanKind::kWindow: return window(as<Window>(*p));
+    case PlanKind::kSort: return sort(as<Sort>(*p));
+    case PlanKind::kLimit: return limit(as<Limit>(*p));
+    case PlanKind::kTail: return tail(as<Tail>(*p));
+    case PlanKind::kSetOperation: return set_operation(as<SetOperation>(*p));
+    case PlanKind::kDistinct: {
+      Block b = lower(p->children[0]);
+      // Only the child's output counts.
+      std::vector<ExprPtr> refs;
+      for (const auto& a : p->children[0]->output) refs.push_back(make_ref(a));
+      b = project_over(std::move(b), refs);
+      bool collated = std::any_of(p->output.begin(), p->output.end(), [](const Attribute& a) { return a.type.id() == TypeId::kString && a.type.collation() != "UTF8_BINARY"; });
+      if (!b.open || !b.order_by.empty()) b = wrapped(std::move(b));
+      if (collated) {
+        b = wrapped(std::move(b));
+        Scope scope = scope_of(b);
+        auto lowering = expressions(scope);
+        for (const auto& a : p->output) b.distinct_on += (b.distinct_on.empty() ? "" : ", ") + lowering.comparison_key(*make_ref(a));
+      } else {
+        b.distinct = true;
+      }
+      b.open = false;
+      return b;
+    }
+    case PlanKind::kDeduplicate: {
+      const auto& d = as<Deduplicate>(*p);
+      Block b = lower(d.children[0]);
+      make_inlinable(b, d.keys);
+      if (!b.order_by.empty()) b = wrapped(std::move(b));
+      Scope scope = scope_of(b);
+      auto lowering = expressions(scope);
+      for (const auto& k : d.keys) b.distinct_on += (b.distinct_on.empty() ? "" : ", ") + lowering.comparison_key(*k);
+      if (d.keys.empty()) b.limit = "LIMIT 1";
+      b.open = false;
+      return b;
+    }
+    case PlanKind::kGenerate: return generate(as<Generate>(*p));
+    case PlanKind::kSample: return sample(as<Sample>(*p));
+    case PlanKind::kCteScope: return cte_scope(as<CteScope>(*p));
+    case PlanKind::kCteRef: return cte_ref(as<CteRef>(*p));
+    case PlanKind::kRecursiveCte: return recursive_cte(as<RecursiveCte>(*p));
+    case PlanKind::kRepartition: return lower(p->children[0]);
+    case PlanKind::kCollectMetrics: {
+      std::string table = context_.observed_table ? context_.observed_table(as<CollectMetrics>(*p)) : std::string();
+      if (table.empty()) return lower(p->children[0]);
+      std::string names;
+      for (const auto& a : p->output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+      return source(table + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), p->output);
+    }
+    case PlanKind::kPythonMap: throw not_built("functions over whole partitions or groups (mapInPandas, applyInPandas)");
+    case PlanKind::kCached: {
+      std::string names;
+      for (const auto& a : p->output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+      return source(context_.cached_table(as<Cached>(*p).handle) + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), p->output);
+    }
+  }
+  throw internal_error("unknown plan node");
+}
+
+Block PlanLowering::project(const plan::Project& p) { return project_over(lower(p.children[0]), p.expressions); }
+
+Block PlanLowering::project_over(Block child, const std::vector<ExprPtr>& list) {
+  // Nothing to do for a projection that passes everything on.
+  if (list.size() == child.columns.size()) {
+    bool same = true;
+    for (size_t i = 0; i < list.size() && same; ++i) {
+      auto* ref = plan::try_as<plan::AttributeRef>(*list[i]);
+      same = ref && !ref->outer && ref->id == child.columns[i].id;
+    }
+    if (same) return child;
+  }
+  // Deep expressions in steps: an inner projection computes their deepest parts.
+  std::vector<ExprPtr> current = list;
+  std::vector<std::vector<ExprPtr>> steps;
+  while (std::any_of(current.begin(), current.end(), [](const ExprPtr& e) { return sql_depth(*e) > kMaxExpressionDepth; })) {
+    std::vector<ExprPtr> inner, outer;
+    for (const auto& e : current) {
+      if (sql_depth(*e) <= kMaxExpressionDepth) {
+        outer.push_back(e);
+        continue;
+      }
+      outer.push_back(cut(e, inner));
+    }
+    if (inner.empty()) break;  // all in branches that may not run
+    steps.push_back(inner);
+    current = std::move(outer);
+  }
+  for (const auto& inner : steps) {
+    make_inlinable(child, inner);
+    Scope scope = scope_of(child);
+    auto lowering = expressions(scope);
+    for (const auto& e : inner) child.columns.push_back({plan::to_attribute(*e).id, lowering.lower(*e), kMaxExpressionDepth});
+    child = wrapped(std::move(child));
+  }
+  // Plain projections of a limited SELECT go into it; others would be computed for rows that the limit drops.
+  bool plain_list = std::all_of(current.begin(), current.end(), [](const ExprPtr& e) { return sql_depth(*e) == 0; });
+  bool limited = !child.open && !child.rigid && !child.limit.empty() && !child.distinct && child.distinct_on.empty() && plain_list;
+  if (!limited || !can_inline(child, current)) make_inlinable(child, current);
+  Scope scope = scope_of(child);
+  auto lowering = expressions(scope);
+  std::vector<Column> columns;
+  for (const auto& e : current) {
+    Column c;
+    const plan::Expression* inner = e.get();
+    if (auto* alias = plan::try_as<plan::Alias>(*e)) {
+      c.id = alias->id;
+      inner = alias->children[0].get();
+    } else {
+      c.id = plan::as<plan::AttributeRef>(*e).id;
+    }
+    if (auto* ref = plan::try_as<plan::AttributeRef>(*inner)) {
+      auto it = std::find_if(child.columns.begin(), child.columns.end(), [&](const Column& x) { return x.id == ref->id; });
+      if (it != child.columns.end()) {
+        c.sql = it->sql;
+        c.depth = it->depth;
+        c.repeatable = it->repeatable;
+      } else {
+        c.sql = column_name(ref->id);
+        c.depth = 1;  // a correlated column: it must not be moved into other scopes by name games
+      }
+    } else {
+      c.sql = lowering.lower(*inner);
+      c.depth = inner->kind == plan::ExprKind::kLiteral ? 0 : std::max(1, sql_depth(*inner));
+      c.repeatable = plan::is_deterministic(*inner);
+    }
+    columns.push_back(std::move(c));
+  }
+  child.columns = std::move(columns);
+  return child;
+}
+
+Block PlanLowering::filter(const plan::Filter& f) {
+  Block b = lower(f.children[0]);
+  bool stays = std::all_of(b.columns.begin(), b.columns.end(), [](const Column& c) { return c.repeatable; });
+  if (!stays || !plan::is_deterministic(*f.condition)) {
+    if (!b.open || !stays || !b.where.empty()) b = wrapped(std::move(b));
+  }
+  make_inlinable(b, {f.condition});
+  ExprPtr condition = f.condition;
+  if (sql_depth(*condition) > kMaxExpressionDepth) {
+    std::vector<ExprPtr> inner;
+    ExprPtr outer = cut(condition, inner);
+    if (!inner.empty()) {
+      std::vector<ExprPtr> all;
+      for (const auto& a : f.children[0]->output) all.push_back(plan::make_ref(a));
+      all.push_back(plan::make_alias(condition, "condition", true, plan::next_expr_id()));
+      ExprPtr ref = plan::make_ref(plan::to_attribute(*all.back()));
+      b = wrapped(project_over(std::move(b), all));
+      condition = ref;
+    }
+  }
+  Scope scope = scope_of(b);
+  auto lowering = expressions(scope);
+  auto* call = plan::try_as<plan::Call>(*condition);
+  if (call && call->function && call->function->name() == "and") {
+    // Conjuncts one by one: the text stays flat.
+    std::vector<const plan::Expression*> stack = {condition.get()};
+    while (!stack.empty()) {
+      const auto* top = stack.back();
+      stack.pop_back();
+      auto* inner = plan::try_as<plan::Call>(*top);
+      if (inner && inner->function == call->function) {
+        for (auto it = inner->children.rbegin(); it != inner->children.rend(); ++it) stack.push_back(it->get());
+      } else {
+        b.where.push_back(lowering.lower(*top));
+      }
+    }
+  } else {
+    b.where.push_back(lowering.lower(*condition));
+  }
+  if (condition != f.condition) {
+    std::erase_if(b.columns, [&](const Column& c) { return c.id == plan::as<plan::AttributeRef>(*condition).id; });
+  }
+  return b;
+}
+
+Block PlanLowering::join(const plan::Join& j) {
+  using plan::JoinType;
+  Block left = lower(j.children[0]);
+  std::string left_source = as_source(left);
+  if (left.from_is_join) left_source = left.from;  // joins are left-associative
+  bool hoist = hoist_;
+  if (j.lateral) hoist_ = false;
+  Block right = lower(j.children[1]);
+  if (j.lateral && !(right.open && right.where.empty() && !right.from.empty() && right.order_by.empty() &&
+                     std::all_of(right.columns.begin(), right.columns.end(), plain))) {
+    right = wrapped(std::move(right));
+  }
+  std::string right_source = as_source(right);
+  hoist_ = hoist;
+
+  Block b;
+  b.nesting = std::max(left.nesting, right.nesting);
+  b.columns = left.columns;
+  if (j.type != JoinType::kLeftSemi && j.type != JoinType::kLeftAnti) b.columns.insert(b.columns.end(), right.columns.begin(), right.columns.end());
+  b.from_is_join = true;
+  Scope scope;
+  for (const auto& c : left.columns) scope[c.id] = c.sql;
+  for (const auto& c : right.columns) scope[c.id] = c.sql;
+  const char* keyword = "JOIN";
+  switch (j.type) {
+    case JoinType::kInner:
+    case JoinType::kCross: break;
+    case JoinType::kLeftOuter: keyword = "LEFT JOIN"; break;
+    case JoinType::kRightOuter: keyword = "RIGHT JOIN"; break;
+    case JoinType::kFullOuter: keyword = "FULL JOIN"; break;
+    case JoinType::kLeftSemi: keyword = "SEMI JOIN"; break;
+    case JoinType::kLeftAnti: keyword = "ANTI JOIN"; break;
+  }
+  std::string lateral = j.lateral ? "LATERAL " : "";
+  if (j.lateral && right_source[0] != '(') {
+    // A bare table or function is lateral by itself.
+    lateral.clear();
+  }
+  std::string on;
+  if (j.condition) on = expressions(scope).lower(j.condition);
+  bool inner = j.type == JoinType::kInner || j.type == JoinType::kCross;
+  if (inner && on.empty()) {
+    b.from = left_source + " CROSS JOIN " + lateral + right_source;
+  } else {
+    b.from = left_source + " " + keyword + " " + lateral + right_source + " ON " + (on.empty() ? "true" : on);
+  }
+  return b;
+}
+
+Block PlanLowering::sort(const plan::Sort& s) {
+  Block b = lower(s.children[0]);
+  std::vector<ExprPtr> orders;
+  for (const auto& o : s.orders) {
+    // A constant orders nothing, and as an integer it would be a position.
+    if (!plan::is_foldable(*o->children[0])) orders.push_back(o);
+  }
+  if (orders.empty()) return b;
+  if (!b.open || !b.order_by.empty() || !can_inline(b, orders)) b = wrapped(std::move(b));
+  // Ordering by a computed output column: compute it once.
+  Scope scope = scope_of(b);
+  for (const auto& c : b.columns) {
+    if (c.depth > 0 && !plain(c)) scope[c.id] = column_name(c.id);
+  }
+  bool uses_alias = false;
+  for (const auto& o : orders) {
+    std::unordered_map<plan::ExprId, int> counts;
+    count_references(*o, counts);
+    for (const auto& c : b.columns) {
+      if (c.depth > 0 && !plain(c) && counts.contains(c.id)) uses_alias = true;
+    }
+  }
+  if (uses_alias) {
+    b = wrapped(std::move(b));
+    scope = scope_of(b);
+  }
+  auto lowering = expressions(scope);
+  for (const auto& o : orders) b.order_by += (b.order_by.empty() ? "" : ", ") + lowering.sort_order(*o);
+  return b;
+}
+
+Block PlanLowering::limit(const plan::Limit& l) {
+  Block b = lower(l.children[0]);
+  if (!b.limit.empty()) b = wrapped(std::move(b));
+  Scope scope;
+  auto lowering = expressions(scope);
+  auto text = [&](const ExprPtr& e) {
+    auto* literal = plan::try_as<plan::Literal>(*e);
+    if (literal && literal->value.v.index() == 2) return std::to_string(literal->value.get<int64_t>());
+    return lowering.lower(e);
+  };
+  if (l.limit) b.limit = "LIMIT " + text(l.limit);
+  if (l.offset) b.limit += (b.limit.empty() ? "OFFSET " : " OFFSET ") + text(l.offset);
+  if (!b.limit.empty()) b.open = false;
+  return b;
+}
+
+Block PlanLowering::tail(const plan::Tail& t) {
+  Block b = lower(t.children[0]);
+  std::string order = b.open && b.limit.empty() ? b.order_by : "";
+  if (order.empty() && (!b.open || !b.order_by.empty())) b = wrapped(std::move(b));
+  b.order_by.clear();
+  plan::ExprId number = plan::next_expr_id(), total = plan::next_expr_id();
+  b.columns.push_back({number, "row_number() OVER (" + (order.empty() ? "" : "ORDER BY " + order) + ")", 1});
+  b.columns.push_back({total, "count(*) OVER ()", 1});
+  b.open = false;
+  b = wrapped(std::move(b));
+  b.where.push_back(column_name(number) + " > " + column_name(total) + " - " + std::to_string(t.count));
+  b.order_by = column_name(number) + " ASC";
+  std::erase_if(b.columns, [&](const Column& c) { return c.id == number || c.id == total; });
+  return b;
+}
+
+Block PlanLowering::set_operation(const plan::SetOperation& s) {
+  using Type = plan::SetOperationType;
+  std::string keyword = s.type == Type::kUnion ? " UNION" : s.type == Type::kIntersect ? " INTERSECT" : " EXCEPT";
+  if (s.all) keyword += " ALL";
+  std::string text;
+  int nesting = 0;
+  for (const auto& child : s.children) {
+    Block b = lower(child);
+    nesting = std::max(nesting, b.nesting);
+    // The child's output in its order.
+    std::vector<ExprPtr> refs;
+    for (const auto& a : child->output) refs.push_back(plan::make_ref(a));
+    b = project_over(std::move(b), refs);
+    bool clauses = !b.order_by.empty() || !b.limit.empty();
+    std::string branch = select(b);
+    if (!text.empty()) text += keyword + " ";
+    text += clauses ? "(" + branch + ")" : branch;
+  }
+  std::string names;
+  for (const auto& a : s.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+  Block out = source("(" + text + ") AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), s.output);
+  out.nesting = nesting + 1;
+  if (out.nesting > kMaxNesting && hoist_) {
+    std::string name = "r" + std::to_string(++aliases_);
+    with_.back().push_back({name + (names.empty() ? "" : "(" + names + ")") + " AS NOT MATERIALIZED (" + text + ")"});
+    out.from = name;
+    out.nesting = 0;
+  }
+  return out;
+}
+
+Block PlanLowering::values(const plan::Values& v) {
+  std::string names;
+  for (const auto& a : v.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
+  Scope scope;
+  auto lowering = expressions(scope);
+  if (v.rows.empty() || v.output.empty()) {
+    std::string columns;
+    for (const auto& a : v.output) columns += (columns.empty() ? "" : ", ") + ("NULL::" + duckdb_type_sql(a.type) + " AS " + column_name(a.id));
+    if (columns.empty()) columns = "NULL::INTEGER AS c0";
+    return source("(SELECT " + columns + " FROM range(" + std::to_string(v.rows.size()) + ")) AS " + fresh_alias(), v.output);
+  }
+  std::string rows;
+  for (const auto& row : v.rows) {
+    rows += rows.empty() ? "(" : ", (";
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i) rows += ", ";
+      auto* literal = plan::try_as<plan::Literal>(*row[i]);
+      rows += literal ? literal_sql(literal->value, literal->type) : lowering.lower(row[i]);
+    }
+    rows += ")";
+  }
+  return source("(VALUES " + rows + ") AS " + fresh_alias() + "(" + names + ")", v.output);
+}
+
+Block PlanLowering::sample(const plan::Sample& s) {
+  Block b = wrapped(lower(s.children[0]));
+  // A number in [0, 1) of each row's position: the parts of randomSplit are disjoint and complete, and a seed repeats its sample.
+  int64_t seed = s.seed.value_or(0);
+  plan::ExprId position = plan::next_expr_id();
+  b.columns.push_back({position, "row_number() OVER ()", 1});
+  b.open = false;
+  b = wrapped(std::move(b));
+  std::string u = "(hash(" + column_name(position) + ", " + std::to_string(seed) + "::BIGINT) / 18446744073709551616.0)";
+  auto number = [](double d) { return literal_sql(plan::Value{d}, plan::TypeId::kDouble); };
+  if (!s.with_replacement) {
+    b.where.push_back(u + " >= " + number(s.lower));
+    b.where.push_back(u + " < " + number(s.upper));
+  } else {
+    // Poisson by inversion: how often a row is drawn.
+    double mean = s.upper - s.lower, p = std::exp(-mean), sum = p;
+    std::string draws = "CASE";
+    int k = 0;
+    for (; k < 200 && sum < 1 - 1e-12; ++k) {
+      draws += " WHEN " + u + " < " + number(sum) + " THEN " + std::to_string(k);
+      p *= mean / (k + 1);
+      sum += p;
+    }
+    draws += " ELSE " + std::to_string(k) + " END";
+    plan::ExprId copy = plan::next_expr_id();
+    b.columns.push_back({copy, "UNNEST(range(" + draws + "))", 1});
+    b.open = false;
+    b.rigid = true;
+    b = wrapped(std::move(b));
+    std::erase_if(b.columns, [&](const Column& c) { return c.id == copy; });
+  }
+  std::erase_if(b.columns, [&](const Column& c) { return c.id == position; });
+  return b;
+}
+
+// ---- common table expressions
+
+namespace {
+
+void count_cte_uses(const plan::LogicalPlan& p, std::unordered_map<int64_t, int>& uses) {
+  if (auto* ref = plan::try_as<plan::CteRef>(p)) ++uses[ref->id];
+  for (const auto& c : p.children) count_cte_uses(*c, uses);
+  if (auto* scope = plan::try_as<plan::CteScope>(p)) {
+    for (const auto& d : scope->definitions) count_cte_uses(*d.plan, uses);
+  }
+}
+
+}  // namespace
+
+Block PlanLowering::cte_scope(const plan::CteScope& s) {
+  count_cte_uses(s, cte_uses_);
+  for (const auto& d : s.definitions) {
+    std::string name = "cte" + std::to_string(d.id);
+    cte_names_[d.id] = name;
+    // RecursiveCte writes its own entry.
+    Block b = lower(d.plan);
+    std::vector<ExprPtr> refs;
+    for (const auto& a : d.plan->output) refs.push_back(plan::make_ref(a));
+    b = project_over(std::move(b), refs);
+    bool once = cte_uses_[d.id] <= 1;
+    with_.back().push_back({name + (once ? " AS NOT MATERIALIZED (" : " AS (") + select(b) + ")"});
+  }
+  return lower(s.children[0]);
+}
+
+Block PlanLowering::cte_ref(const plan::CteRef& r) {
+  auto it = cte_names_.find(r.id);
+  if (it == cte_names_.end()) throw internal_error("a CTE is used outside its scope");
+  std::string columns;
+  for (size_t i = 0; i < r.output.size(); ++i) {
+    columns += (i ? ", " : "") + column_name(r.source_ids[i]) + " AS " + column_name(r.output[i].id);
+  }
+  if (columns.empty()) columns = "NULL::INTEGER AS c0";
+  return source("(SELECT " + columns + " FROM " + it->second + ") AS " + fresh_alias(), r.output);
+}
+
+Block PlanLowering::recursive_cte(const plan::RecursiveCte& r) {
+  std::string name = "rec" + std::to_string(r.id);
+  auto outer = cte_names_.find(r.id);
+  std::optional<std::string> outer_name;
+  if (outer != cte_names_.end()) outer_name = outer->second;
+  cte_names_[r.id] = name;
+  bool hoist = std::exchange(hoist_, false);
+  auto branch = [&](const PlanPtr& plan, const std::vector<plan::Attribute>& names) {
+    Block b = lower(plan);
+    std::vector<ExprPtr> refs;
+    for (const auto& a : plan->output) refs.push_back(plan::make_ref(a));
+    b = wrapped(project_over(std::move(b), refs));
+    std::string columns;
+    for (size_t i = 0; i < names.size(); ++i) columns += (i ? ", " : "") + column_name(plan->output[i].id) + " AS " + column_name(names[i].id);
+    return std::pair(columns, b.from);
+  };
+  auto [anchor_columns, anchor] = branch(r.children[0], r.output);
+  auto [step_columns, step] = branch(r.children[1], r.output);
+  hoist_ = hoist;
+  std::string text;
+  if (r.union_all && r.max_level >= 0) {
+    SparkError error(ErrorKind::kSpark, "RECURSION_LEVEL_LIMIT_EXCEEDED", {{"levelLimit", std::to_string(r.max_level)}});
+    // The level of the rows of the step before, plus one.
+    text = "SELECT " + anchor_columns + ", 0 AS tarn_level FROM " + anchor + " UNION ALL SELECT " + step_columns +
+           ", CASE WHEN l.tarn_level > " + std::to_string(r.max_level) + " THEN CAST(error(" + duckdb_string(kernel_error_text(error)) +
+           ") AS INTEGER) ELSE l.tarn_level END FROM " + step + " CROSS JOIN (SELECT max(tarn_level) + 1 AS tarn_level FROM " + name + ") AS l";
+  } else {
+    text = "SELECT " + anchor_columns + " FROM " + anchor + (r.union_all ? " UNION ALL " : " UNION ") + "SELECT " + step_columns + " FROM " + step;
+  }
+  with_.back().push_back({name + " AS (" + text + ")", true});
+  if (outer_name) cte_names_[r.id] = *outer_name;
+  return source(name, r.output);
+}
+
+}  // namespace tarn::engine::lowering
