@@ -86,7 +86,7 @@ ArrowExport::ArrowExport(DataType type, const std::string& zone, bool large_type
 
 ArrowExport::~ArrowExport() = default;
 
-void ArrowExport::append(duckdb::DataChunk& chunk) {
+void ArrowExport::append(duckdb::DataChunk& chunk, size_t from, size_t to) {
   if (!appender_) {
     duckdb::vector<duckdb::LogicalType> types;
     for (const auto& f : type_.fields()) types.push_back(to_duckdb(f.type()));
@@ -94,8 +94,8 @@ void ArrowExport::append(duckdb::DataChunk& chunk) {
     appender_ = std::make_unique<duckdb::ArrowAppender>(std::move(types), 16384, properties,
                                                         duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>());
   }
-  if (!type_.fields().empty()) appender_->Append(chunk, 0, chunk.size(), chunk.size());
-  rows_ += static_cast<int64_t>(chunk.size());
+  if (!type_.fields().empty()) appender_->Append(chunk, from, to, chunk.size());
+  rows_ += static_cast<int64_t>(to - from);
   bytes_ += static_cast<int64_t>(chunk.GetAllocationSize());
 }
 

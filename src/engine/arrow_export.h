@@ -24,7 +24,7 @@ class ArrowExport {
   ArrowExport(plan::DataType type, const std::string& zone, bool large_types, duckdb::ClientContext& context);
   ~ArrowExport();
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
-  void append(duckdb::DataChunk& chunk);
+  void append(duckdb::DataChunk& chunk, size_t from, size_t to);   // rows [from, to)
   int64_t rows() const { return rows_; }
   int64_t approximate_bytes() const { return bytes_; }
   // What was gathered; empty batches are fine. Starts the next one.

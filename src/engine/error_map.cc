@@ -154,7 +154,7 @@ SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql
     default: break;
   }
   // What is left means that we wrote SQL that DuckDB refuses, or a defect in DuckDB.
-  log_error("engine", "DuckDB: " + error.Message() + (sql.empty() ? "" : "\nSQL: " + sql.substr(0, 20000)));
+  log::error("duckdb.refused", {{"error", error.Message()}, {"sql", sql.substr(0, 20000)}});
   return internal_error(raw.substr(0, 2000));
 }
 

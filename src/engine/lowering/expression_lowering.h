@@ -18,6 +18,12 @@ using Scope = std::unordered_map<plan::ExprId, std::string>;
 // A plan inside an expression, as a SELECT without parentheses.
 using SubqueryLowering = std::function<std::string(const plan::PlanPtr&)>;
 
+// Clauses put into the call that a template marks with #…#; without marks into the calls of functions in `names`.
+struct CallClauses {
+  std::string first, last;   // inside the parentheses, before and after the arguments
+  std::string after;         // behind them
+};
+
 class ExpressionLowering {
  public:
   ExpressionLowering(const Context& context, const Scope& scope, SubqueryLowering subquery)
@@ -32,15 +38,16 @@ class ExpressionLowering {
   // The text that groups, joins and sorts as the value does under its collation.
   std::string comparison_key(const plan::Expression& e);
 
-  // A template of plan/function.h with these arguments.
-  std::string expand(std::string_view text, const std::vector<std::string>& args, const plan::DataType& type);
-  // The same with types of arguments and result at hand ($type).
+  // A template of plan/function.h for this call with these (lowered) arguments. call gives types and mode.
+  std::string expand(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call);
   const Context& context() const { return context_; }
   std::string zone() const;  // the session's, as a SQL string
 
  private:
   std::string lower_call(const plan::Call& call);
   std::string lower_aggregate(const plan::AggregateCall& call, const std::string& over);
+  std::string expand_marked(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call,
+                            const std::unordered_set<std::string>& names, const CallClauses& clauses);
   std::string lower_window(const plan::WindowExpr& window);
   std::string lower_subquery(const plan::SubqueryExpr& subquery);
   std::string lower_cast(const plan::Cast& cast);
@@ -59,6 +66,9 @@ struct SpecialEntry {
 };
 // nullptr if there is none.
 SpecialLowering find_special(std::string_view name);
+
+// The template for this mode and number of arguments ("1: … ;; 2: …"); "" if there is none.
+std::string_view template_of(const plan::FunctionEntry& entry, plan::EvalMode mode, size_t arguments);
 
 // A literal as DuckDB SQL, with its type.
 std::string literal_sql(const plan::Value& value, const plan::DataType& type);

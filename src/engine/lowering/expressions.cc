@@ -40,12 +40,6 @@ const plan::FunctionEntry& entry_of(const plan::FunctionEntry* function, const s
   return *function;
 }
 
-std::string_view template_of(const plan::FunctionEntry& entry, plan::EvalMode mode) {
-  if (mode == plan::EvalMode::kTry && !entry.lowering_try.empty()) return entry.lowering_try;
-  if (mode == plan::EvalMode::kLegacy && !entry.lowering_legacy.empty()) return entry.lowering_legacy;
-  return entry.lowering;
-}
-
 void flatten(const Expression& e, const plan::FunctionEntry* function, std::vector<const Expression*>& out) {
   // Left-deep chains of thousands of operands: no recursion along the left side.
   std::vector<const Expression*> stack = {&e};
@@ -126,50 +120,41 @@ std::string ExpressionLowering::lower_call(const plan::Call& call) {
     }
     return out + ")";
   }
-  auto text = template_of(entry, call.mode);
+  auto text = template_of(entry, call.mode, call.children.size());
   if (text.empty()) throw not_built("the function " + call.name);
   if (text[0] == '@') {
     auto special = find_special(text.substr(1));
     if (!special) throw not_built("the function " + call.name);
     return atom(special(*this, call));
   }
-  return atom(expand(text, lower_all(call.children), call.type));
+  return atom(expand(text, lower_all(call.children), call));
 }
 
 std::string ExpressionLowering::lower_aggregate(const plan::AggregateCall& call, const std::string& over) {
   const auto& entry = entry_of(call.function, call.name);
-  auto text = template_of(entry, call.mode);
+  auto text = template_of(entry, call.mode, call.children.size());
   if (text.empty()) throw not_built("the aggregate function " + call.name);
-  std::string sql;
+  CallClauses clauses;
+  if (call.distinct) clauses.first = "DISTINCT ";
+  if (!call.order.empty()) {
+    clauses.last = " ORDER BY ";
+    for (size_t i = 0; i < call.order.size(); ++i) clauses.last += (i ? ", " : "") + sort_order(*call.order[i]);
+  }
+  std::string condition = call.filter ? lower(*call.filter) : "";
+  if (call.ignore_nulls) {
+    // DuckDB knows IGNORE NULLS for window functions only.
+    if (!over.empty()) clauses.last += " IGNORE NULLS";
+    else condition = lower(*call.children.at(0)) + " IS NOT NULL" + (condition.empty() ? "" : " AND " + condition);
+  }
+  if (!condition.empty()) clauses.after = " FILTER (WHERE " + condition + ")";
+  clauses.after += over;
   if (text[0] == '@') {
     auto special = find_special(text.substr(1));
     if (!special) throw not_built("the aggregate function " + call.name);
-    sql = special(*this, call);
-  } else {
-    sql = expand(text, lower_all(call.children), call.type);
+    std::string sql = special(*this, call);
+    return atom(decorate_calls(sql, context_.database.aggregate_names(), clauses.first, clauses.last, clauses.after));
   }
-  std::string last;
-  if (!call.order.empty()) {
-    last = " ORDER BY ";
-    for (size_t i = 0; i < call.order.size(); ++i) last += (i ? ", " : "") + sort_order(*call.order[i]);
-  }
-  std::string after;
-  if (call.ignore_nulls) {
-    // DuckDB knows IGNORE NULLS for window functions only.
-    if (!over.empty()) {
-      last += " IGNORE NULLS";
-    } else {
-      std::string value = lower(*call.children[0]);
-      after = " FILTER (WHERE " + value + " IS NOT NULL" + (call.filter ? " AND " + lower(*call.filter) : "") + ")";
-    }
-  }
-  if (call.filter && after.empty()) after = " FILTER (WHERE " + lower(*call.filter) + ")";
-  after += over;
-  const char* first = call.distinct ? "DISTINCT " : "";
-  if (!*first && last.empty() && after.empty()) return atom(sql);
-  std::string decorated = decorate_calls(sql, context_.database.aggregate_names(), first, last, after);
-  if (decorated == sql) throw internal_error("the lowering of " + call.name + " has no aggregate: " + sql);
-  return atom(decorated);
+  return atom(expand_marked(text, lower_all(call.children), call, context_.database.aggregate_names(), clauses));
 }
 
 std::string ExpressionLowering::frame(const plan::WindowExpr& window) {
@@ -219,7 +204,7 @@ std::string ExpressionLowering::lower_window(const plan::WindowExpr& window) {
   const auto& entry = entry_of(call->function, call->name);
   if (!frameless(entry.name())) over += separator + frame(window);
   over += ")";
-  auto text = template_of(entry, call->mode);
+  auto text = template_of(entry, call->mode, call->children.size());
   std::vector<plan::ExprPtr> arguments = call->children;
   // lag(x, n, default, ignore nulls) and nth_value(x, n, ignore nulls): the last argument is a flag of the syntax.
   bool ignore_nulls = false;
@@ -231,19 +216,14 @@ std::string ExpressionLowering::lower_window(const plan::WindowExpr& window) {
       arguments.pop_back();
     }
   }
-  std::string sql;
-  if (!text.empty() && text[0] == '@') {
+  if (text.empty()) throw not_built("the window function " + call->name);
+  CallClauses clauses{"", ignore_nulls ? " IGNORE NULLS" : "", over};
+  if (text[0] == '@') {
     auto special = find_special(text.substr(1));
     if (!special) throw not_built("the window function " + call->name);
-    sql = special(*this, *call);
-  } else if (!text.empty()) {
-    sql = expand(text, lower_all(arguments), call->type);
-  } else {
-    throw not_built("the window function " + call->name);
+    return atom(decorate_calls(special(*this, *call), window_names(), clauses.first, clauses.last, clauses.after));
   }
-  std::string decorated = decorate_calls(sql, window_names(), "", ignore_nulls ? " IGNORE NULLS" : "", over);
-  if (decorated == sql) throw internal_error("the lowering of " + call->name + " has no window function: " + sql);
-  return atom(decorated);
+  return atom(expand_marked(text, lower_all(arguments), *call, window_names(), clauses));
 }
 
 std::string ExpressionLowering::comparison_key(const Expression& e) {

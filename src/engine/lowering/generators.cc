@@ -115,10 +115,10 @@ Block PlanLowering::generate(const plan::Generate& g) {
     finish();
     return b;
   } else {
-    auto text = call->function->lowering;
+    auto text = template_of(*call->function, call->mode, args.size());
     if (text.empty() || (text[0] == '@' && !find_special(text.substr(1)))) throw not_built("the table function " + call->name);
     list = text[0] == '@' ? find_special(text.substr(1))(lowering, *call)
-                          : lowering.expand(text, args, DataType::array(row));
+                          : lowering.expand(text, args, *call);
     if (out.size() == 1 && !(call->type.id() == TypeId::kArray && call->type.element().id() == TypeId::kStruct) && call->type.id() != TypeId::kStruct) {
       add(out[0], unnest(never_empty(list, outer, duckdb_type_sql(out[0].type))));
       finish();

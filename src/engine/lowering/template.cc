@@ -77,10 +77,42 @@ std::string atom(std::string text) {
 
 std::string ExpressionLowering::zone() const { return duckdb_string(context_.conf.time_zone()); }
 
-std::string ExpressionLowering::expand(std::string_view text, const std::vector<std::string>& args, const plan::DataType& type) {
+std::string_view template_of(const plan::FunctionEntry& entry, plan::EvalMode mode, size_t arguments) {
+  std::string_view text = entry.lowering;
+  if (mode == plan::EvalMode::kTry && !entry.lowering_try.empty()) text = entry.lowering_try;
+  if (mode == plan::EvalMode::kLegacy && !entry.lowering_legacy.empty()) text = entry.lowering_legacy;
+  if (text.find(";;") == std::string_view::npos && !(text.size() > 2 && text[1] == ':' && text[2] == ' ')) return text;
+  std::string_view any;
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t end = std::min(text.find(";;", begin), text.size());
+    std::string_view part = text.substr(begin, end - begin);
+    begin = end + 2;
+    size_t colon = part.find(':');
+    if (colon == std::string_view::npos) continue;
+    auto trim = [](std::string_view s) {
+      while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+      while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+      return s;
+    };
+    std::string_view count = trim(part.substr(0, colon));
+    if (count == "*") any = trim(part.substr(colon + 1));
+    if (count == std::to_string(arguments)) return trim(part.substr(colon + 1));
+  }
+  return any;
+}
+
+std::string ExpressionLowering::expand(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call) {
+  // Types of Spark: number 0 is the result, the others are arguments.
+  auto type_at = [&](size_t n) -> const plan::DataType& { return n == 0 || n > call.children.size() ? call.type : call.children[n - 1]->type; };
+  auto mode = [&] {
+    plan::EvalMode m = plan::EvalMode::kAnsi;
+    if (auto* c = plan::try_as<plan::Call>(call)) m = c->mode;
+    if (auto* a = plan::try_as<plan::AggregateCall>(call)) m = a->mode;
+    return m == plan::EvalMode::kAnsi ? "'ansi'" : m == plan::EvalMode::kTry ? "'try'" : "'legacy'";
+  };
   std::string out;
   for (size_t i = 0; i < text.size();) {
-    if (text[i] == '\'' ) {
+    if (text[i] == '\'') {
       size_t end = skip_quoted(text, i);
       out += text.substr(i, end - i);
       i = end;
@@ -90,22 +122,32 @@ std::string ExpressionLowering::expand(std::string_view text, const std::vector<
       out += text[i++];
       continue;
     }
-    auto rest = text.substr(i + 1);
+    size_t j = i + 1;
     // An argument that was not given goes with the comma before it.
     auto drop_comma = [&] {
       while (!out.empty() && out.back() == ' ') out.pop_back();
       if (!out.empty() && out.back() == ',') out.pop_back();
     };
-    if (rest.starts_with("*")) {
+    if (j < text.size() && text[j] == '$') {
+      out += '$';
+      i = j + 1;
+      continue;
+    }
+    if (j < text.size() && text[j] == '*') {
       if (args.empty()) drop_comma();
       out += join(args, 0);
-      i += 2;
-    } else if (!rest.empty() && std::isdigit(static_cast<unsigned char>(rest[0]))) {
-      size_t n = 0, len = 0;
-      while (len < rest.size() && std::isdigit(static_cast<unsigned char>(rest[len]))) n = n * 10 + static_cast<size_t>(rest[len++] - '0');
-      i += 1 + len;
-      if (len < rest.size() && rest[len] == '*') {
-        ++i;
+      i = j + 1;
+      continue;
+    }
+    auto digits = [&] {
+      size_t n = 0;
+      while (j < text.size() && std::isdigit(static_cast<unsigned char>(text[j]))) n = n * 10 + static_cast<size_t>(text[j++] - '0');
+      return n;
+    };
+    if (j < text.size() && std::isdigit(static_cast<unsigned char>(text[j]))) {
+      size_t n = digits();
+      if (j < text.size() && text[j] == '*') {
+        ++j;
         if (args.size() < n) drop_comma();
         out += join(args, n - 1);
       } else if (n <= args.size()) {
@@ -113,17 +155,63 @@ std::string ExpressionLowering::expand(std::string_view text, const std::vector<
       } else {
         drop_comma();
       }
-    } else if (rest.starts_with("type")) {
-      out += duckdb_type_sql(type);
-      i += 5;
-    } else if (rest.starts_with("tz")) {
-      out += zone();
-      i += 3;
-    } else {
-      throw internal_error("unknown placeholder in the template " + std::string(text));
+      i = j;
+      continue;
     }
+    size_t word = j;
+    while (j < text.size() && std::islower(static_cast<unsigned char>(text[j]))) ++j;
+    std::string_view name = text.substr(word, j - word);
+    size_t n = digits();
+    if (name == "tz") out += zone();
+    else if (name == "type" || name == "t") out += duckdb_type_sql(type_at(n));
+    else if (name == "p") out += std::to_string(type_at(n).precision());
+    else if (name == "s") out += std::to_string(type_at(n).scale());
+    else if (name == "json") out += duckdb_string(type_at(n).json());
+    else if (name == "mode") out += mode();
+    else if (name == "coll") out += duckdb_string(type_at(std::max<size_t>(n, 1)).id() == plan::TypeId::kString ? type_at(std::max<size_t>(n, 1)).collation() : "UTF8_BINARY");
+    else throw internal_error("unknown placeholder $" + std::string(name) + " in the template " + std::string(text));
+    i = j;
   }
   return out;
+}
+
+std::string ExpressionLowering::expand_marked(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call,
+                                              const std::unordered_set<std::string>& names, const CallClauses& clauses) {
+  std::string out;
+  size_t begin = 0;
+  bool marked = false, inside = false;
+  auto piece = [&](std::string_view part) {
+    std::string sql = expand(part, args, call);
+    if (!inside) {
+      out += sql;
+      return;
+    }
+    // name(arguments): the clauses go into its own parentheses.
+    size_t open = sql.find('(');
+    size_t close = open == std::string::npos ? open : skip_brackets(sql, open);
+    if (open == std::string::npos) throw internal_error("no call between the marks of the template " + std::string(text));
+    out += sql.substr(0, open + 1) + clauses.first + sql.substr(open + 1, close - open - 2) + clauses.last + ")" + clauses.after + sql.substr(close);
+  };
+  for (size_t i = 0; i < text.size();) {
+    if (text[i] == '\'') {
+      i = skip_quoted(text, i);
+    } else if (text[i] == '#') {
+      piece(text.substr(begin, i - begin));
+      inside = !inside;
+      marked = true;
+      begin = ++i;
+    } else {
+      ++i;
+    }
+  }
+  piece(text.substr(begin));
+  if (marked || (clauses.first.empty() && clauses.last.empty() && clauses.after.empty())) return out;
+  std::string decorated = decorate_calls(out, names, clauses.first, clauses.last, clauses.after);
+  if (decorated != out) return decorated;
+  // A kernel that is no known name: the whole text is the call.
+  size_t open = out.find('(');
+  if (open == std::string::npos || skip_brackets(out, open) != out.size()) throw internal_error("no aggregate call in " + out);
+  return out.substr(0, open + 1) + clauses.first + out.substr(open + 1, out.size() - open - 2) + clauses.last + ")" + clauses.after;
 }
 
 std::string decorate_calls(const std::string& text, const std::unordered_set<std::string>& names, const std::string& inside_first,

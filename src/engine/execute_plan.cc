@@ -1,0 +1,294 @@
+// ExecutePlan: relations, commands, SQL. Source: SparkConnectPlanExecution, SparkConnectPlanner.process.
+#include <arrow/record_batch.h>
+#include <arrow/table.h>
+#include <google/protobuf/any.pb.h>
+#include <spark/connect/base.pb.h>
+#include <spark/connect/commands.pb.h>
+#include <spark/connect/relations.pb.h>
+#include <tarn/sql.pb.h>
+#include <zstd.h>
+
+#include "base/ids.h"
+#include "engine/operation.h"
+#include "engine/parse_sql.h"
+#include "engine/show_string.h"
+#include "plan/function.h"
+
+namespace tarn::engine {
+
+namespace sc = spark::connect;
+using plan::PlanPtr;
+
+namespace {
+
+// What a compressed plan may grow to: Spark's bound against decompression bombs is its message limit.
+constexpr size_t kMaxPlanBytes = size_t{1} << 30;
+
+sc::Plan decompressed(const sc::Plan& plan) {
+  const auto& c = plan.compressed_operation();
+  if (c.compression_codec() != sc::COMPRESSION_CODEC_ZSTD) {
+    throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.CANNOT_PARSE", {{"errorMsg", "unknown compression codec"}});
+  }
+  std::string out;
+  ZSTD_DStream* stream = ZSTD_createDStream();
+  ZSTD_inBuffer in{c.data().data(), c.data().size(), 0};
+  std::string buffer(1 << 20, '\0');
+  bool failed = false;
+  while (in.pos < in.size && !failed) {
+    ZSTD_outBuffer chunk{buffer.data(), buffer.size(), 0};
+    size_t rc = ZSTD_decompressStream(stream, &chunk, &in);
+    failed = ZSTD_isError(rc) || out.size() + chunk.pos > kMaxPlanBytes || (chunk.pos == 0 && in.pos == in.size && rc != 0 && out.empty());
+    out.append(buffer.data(), chunk.pos);
+    // What is left in the decoder after the last input byte.
+    while (!failed && in.pos == in.size && chunk.pos == chunk.size) {
+      chunk.pos = 0;
+      rc = ZSTD_decompressStream(stream, &chunk, &in);
+      failed = ZSTD_isError(rc) || out.size() + chunk.pos > kMaxPlanBytes;
+      out.append(buffer.data(), chunk.pos);
+    }
+  }
+  ZSTD_freeDStream(stream);
+  sc::Plan result;
+  bool ok = !failed;
+  if (ok && c.op_type() == sc::Plan::CompressedOperation::OP_TYPE_RELATION) ok = result.mutable_root()->ParseFromString(out);
+  else if (ok && c.op_type() == sc::Plan::CompressedOperation::OP_TYPE_COMMAND) ok = result.mutable_command()->ParseFromString(out);
+  else ok = false;
+  if (!ok) throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.CANNOT_PARSE", {{"errorMsg", "the compressed plan cannot be read"}});
+  return result;
+}
+
+void send_table(const plan::DataType& schema, const std::shared_ptr<arrow::Table>& table, ResultSink& sink) {
+  sink.schema(schema, table->schema());
+  arrow::TableBatchReader reader(*table);
+  std::shared_ptr<arrow::RecordBatch> batch;
+  bool any = false;
+  while (reader.ReadNext(&batch).ok() && batch) {
+    sink.batch(batch);
+    any = true;
+  }
+  if (!any) sink.batch(*arrow::RecordBatch::MakeEmpty(table->schema()));
+}
+
+void send_rows(const plan::DataType& schema, const std::vector<Row>& rows, Operation& operation, ResultSink& sink) {
+  send_table(schema, rows_to_arrow(schema, rows, operation.conf().time_zone()), sink);
+}
+
+// The rows of a command's answer.
+std::shared_ptr<arrow::Table> answer_table(commands::CommandResult& result, Operation& operation) {
+  if (result.query) {
+    result.schema = plan::schema_of(*result.query);
+    return operation.collect_table(result.query);
+  }
+  return rows_to_arrow(result.schema, result.rows, operation.conf().time_zone());
+}
+
+// ---- df.show()
+
+plan::ExprPtr pretty_string(const plan::Attribute& a, const plan::SessionConf& conf) {
+  if (auto* f = plan::find_function("to_pretty_string")) {
+    return plan::resolve_call(*f, {plan::make_ref(a)}, plan::CallContext{conf, plan::EvalMode::kLegacy, "to_pretty_string"});
+  }
+  return plan::make_cast(plan::make_ref(a), plan::TypeId::kString, plan::EvalMode::kLegacy);
+}
+
+// The header and up to limit rows as strings.
+std::vector<std::vector<std::string>> string_rows(const PlanPtr& input, int64_t limit, Operation& operation) {
+  std::vector<plan::ExprPtr> cells;
+  std::vector<std::vector<std::string>> out(1);
+  for (const auto& a : input->output) {
+    cells.push_back(plan::make_alias(pretty_string(a, operation.conf()), a.name, true, plan::next_expr_id()));
+    out[0].push_back(show_cell(a.name));
+  }
+  auto limited = std::make_shared<plan::Limit>();
+  limited->limit = plan::make_long(limit);
+  limited->children = {input};
+  limited->output = input->output;
+  for (auto& row : operation.collect(plan::make_project(limited, cells))) {
+    std::vector<std::string> line;
+    for (auto& v : row) line.push_back(v.is_null() ? "NULL" : show_cell(v.get<std::string>()));
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+std::string shown(const sc::Relation& relation, Operation& operation) {
+  bool html = relation.has_html_string();
+  const sc::Relation& input = html ? relation.html_string().input() : relation.show_string().input();
+  int asked = html ? relation.html_string().num_rows() : relation.show_string().num_rows();
+  int truncate = html ? relation.html_string().truncate() : relation.show_string().truncate();
+  int num_rows = std::clamp(asked, 0, 2147483632 - 1);
+  auto rows = string_rows(operation.analyze(input), static_cast<int64_t>(num_rows) + 1, operation);
+  bool more = rows.size() - 1 > static_cast<size_t>(num_rows);
+  if (more) rows.resize(static_cast<size_t>(num_rows) + 1);
+  return html ? html_string(std::move(rows), num_rows, truncate, more)
+              : show_string(std::move(rows), num_rows, truncate, relation.show_string().vertical(), more);
+}
+
+// ---- relations
+
+void execute_relation(const sc::Relation& relation, Operation& operation, ResultSink& sink) {
+  if (relation.has_show_string() || relation.has_html_string()) {
+    const char* name = relation.has_html_string() ? "html_string" : "show_string";
+    auto schema = plan::DataType::structure({plan::make_field(name, plan::TypeId::kString, false)});
+    send_rows(schema, {{plan::Value{shown(relation, operation)}}}, operation, sink);
+    return;
+  }
+  if (relation.has_catalog()) {
+    auto result = commands::execute_catalog(relation.catalog(), operation);
+    auto table = answer_table(result, operation);
+    send_table(result.schema, table, sink);
+    return;
+  }
+  operation.stream(operation.analyze(relation), sink);
+}
+
+// ---- commands
+
+void answer_with_relation(const sc::Relation& relation, ResultSink& sink) {
+  sc::ExecutePlanResponse response;
+  *response.mutable_sql_command_result()->mutable_relation() = relation;
+  sink.message(response);
+}
+
+void answer_command(commands::CommandResult result, Operation& operation, ResultSink& sink) {
+  auto table = answer_table(result, operation);
+  sc::Relation relation;
+  to_local_relation(result.schema, table, relation.mutable_local_relation());
+  answer_with_relation(relation, sink);
+}
+
+// spark.sql(text): a query stays unexecuted, anything else runs now, once.
+void execute_sql(const sc::SqlCommand& command, Operation& operation, ResultSink& sink) {
+  sc::Relation query;
+  if (command.has_input()) {
+    query = command.input();
+  } else {
+    auto* sql = query.mutable_sql();
+    sql->set_query(command.sql());
+    *sql->mutable_args() = command.args();
+    *sql->mutable_pos_args() = command.pos_args();
+    *sql->mutable_named_arguments() = command.named_arguments();
+    *sql->mutable_pos_arguments() = command.pos_arguments();
+  }
+  // sql("… {df} …", df=df) wraps the text: the DataFrames are references of the text's relation.
+  const sc::Relation* text = &query;
+  if (query.has_with_relations()) text = &query.with_relations().root();
+  if (!text->has_sql()) {
+    operation.analyze(query);
+    answer_with_relation(query, sink);
+    return;
+  }
+  sc::Plan parsed = parse_sql(text->sql(), operation);
+  if (parsed.has_root()) {
+    // Errors of analysis belong to this call.
+    operation.analyze(query);
+    answer_with_relation(query, sink);
+    return;
+  }
+  if (!parsed.has_command()) throw internal_error("the parser gave no plan");
+  operation.session().changes++;
+  answer_command(commands::execute_command(parsed.command(), operation), operation, sink);
+  operation.session().changes++;
+}
+
+void checkpoint(const sc::CheckpointCommand& command, Operation& operation, ResultSink& sink) {
+  PlanPtr plan = operation.analyze(command.relation());
+  auto& session = operation.session();
+  std::string id = new_uuid();
+  PlanPtr kept = plan;
+  if (command.eager() || !plan->output.empty()) {
+    // A lazy checkpoint would be filled by its first use; filling it now changes nothing but the time.
+    auto table = operation.keep(plan);
+    auto cached = std::make_shared<plan::Cached>();
+    cached->output = plan->output;
+    cached->handle = session.engine->cache.keep(table);
+    {
+      std::lock_guard lock(session.relations_mu);
+      session.kept_handles.insert(cached->handle);
+    }
+    kept = cached;
+  }
+  {
+    std::lock_guard lock(session.relations_mu);
+    session.cached_relations[id] = kept;
+  }
+  sc::ExecutePlanResponse response;
+  response.mutable_checkpoint_command_result()->mutable_relation()->set_relation_id(id);
+  sink.message(response);
+}
+
+void remove_checkpoint(const std::string& id, Session::Impl& session) {
+  std::string handle;
+  {
+    std::lock_guard lock(session.relations_mu);
+    auto it = session.cached_relations.find(id);
+    if (it == session.cached_relations.end()) return;
+    if (auto* cached = plan::try_as<plan::Cached>(*it->second)) handle = cached->handle;
+    session.cached_relations.erase(it);
+    session.kept_handles.erase(handle);
+  }
+  if (!handle.empty()) session.engine->cache.release(handle);
+}
+
+void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Impl& session) {
+  if (!f.has_python_udf()) throw not_built("functions in Java and Scala");
+  const auto& python = f.python_udf();
+  auto function = std::make_shared<plan::UserFunction>();
+  function->name = f.function_name();
+  function->command = python.command();
+  function->python_version = python.python_ver();
+  function->eval_type = python.eval_type();
+  function->deterministic = f.deterministic();
+  function->type = plan::DataType::from_proto(python.output_type());
+  std::lock_guard lock(session.state.mu);
+  session.state.user_functions[catalog::lower(f.function_name())] = function;
+}
+
+void execute_command(const sc::Command& command, Operation& operation, ResultSink& sink) {
+  switch (command.command_type_case()) {
+    case sc::Command::kSqlCommand: execute_sql(command.sql_command(), operation, sink); return;
+    case sc::Command::kCheckpointCommand: checkpoint(command.checkpoint_command(), operation, sink); return;
+    case sc::Command::kRemoveCachedRemoteRelationCommand:
+      remove_checkpoint(command.remove_cached_remote_relation_command().relation().relation_id(), operation.session());
+      return;
+    case sc::Command::kRegisterFunction:
+      operation.session().changes++;
+      register_function(command.register_function(), operation.session());
+      return;
+    case sc::Command::kGetResourcesCommand: {
+      sc::ExecutePlanResponse response;
+      response.mutable_get_resources_command_result();
+      sink.message(response);
+      return;
+    }
+    default: break;
+  }
+  if (!commands::handles_command(command)) {
+    std::string name = "this command";
+    const auto* field = command.GetReflection()->GetOneofFieldDescriptor(command, command.GetDescriptor()->oneof_decl(0));
+    if (field) name = "the command " + field->name();
+    throw not_built(name);
+  }
+  operation.session().changes++;
+  auto result = commands::execute_command(command, operation);
+  operation.session().changes++;
+  // SQL that arrives as a command message answers like spark.sql; the DataFrame commands answer nothing.
+  if (command.has_extension() || result.query || !result.schema.fields().empty()) answer_command(std::move(result), operation, sink);
+}
+
+}  // namespace
+
+void Session::execute(const sc::Plan& plan, const ExecuteOptions& options, ResultSink& sink, CancelToken& cancel) {
+  if (impl_->closed) throw SparkError(ErrorKind::kSpark, "INVALID_HANDLE.SESSION_CLOSED", {{"handle", impl_->id}});
+  cancel.throw_if_cancelled();
+  if (plan.has_compressed_operation()) {
+    execute(decompressed(plan), options, sink, cancel);
+    return;
+  }
+  Operation operation(*impl_, cancel, options.operation_id);
+  if (plan.has_root()) execute_relation(plan.root(), operation, sink);
+  else if (plan.has_command()) execute_command(plan.command(), operation, sink);
+  else throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.UNION_TYPE_NOT_SET", {{"unionType", "op_type"}});
+}
+
+}  // namespace tarn::engine
