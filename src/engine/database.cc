@@ -7,15 +7,12 @@
 #include "duckdb.hpp"
 #include "duckdb/main/client_config.hpp"
 #include "engine/arrow_import.h"
+#include "engine/delta_scan.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
 #if __has_include("engine/kernels/kernels.h")
 #include "engine/kernels/kernels.h"
 #define TARN_HAVE_KERNELS
-#endif
-#if __has_include("engine/delta_scan.h")
-#include "engine/delta_scan.h"
-#define TARN_HAVE_DELTA
 #endif
 
 namespace tarn::engine {
@@ -48,9 +45,7 @@ Database::Database(const EngineOptions& options) {
 #ifdef TARN_HAVE_KERNELS
   kernels::register_kernels(*duckdb_->instance);
 #endif
-#ifdef TARN_HAVE_DELTA
   register_delta_scan(*duckdb_->instance);
-#endif
   duckdb::Connection connection(*duckdb_);
   // Zones are applied by Spark's own kernels; DuckDB itself stays in UTC.
   check(*connection.Query("SET GLOBAL TimeZone = 'UTC'"));

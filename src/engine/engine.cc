@@ -33,7 +33,7 @@ const EngineOptions& Engine::options() const { return impl_->state->options; }
 
 std::shared_ptr<Session> Engine::new_session(const std::string& user, const std::string& session_id) {
   std::shared_ptr<Session> session(new Session());
-  session->impl_ = std::make_unique<Session::Impl>(impl_->state, user, session_id, impl_->state->options.home + "/artifacts/" + new_uuid());
+  session->impl_ = std::make_unique<Session::Impl>(impl_->state, user, session_id, impl_->state->options.home + "/artifacts/" + random_uuid());
   session->impl_->conf.set("spark.sql.warehouse.dir", "file:" + impl_->state->options.warehouse);
   return session;
 }
@@ -82,7 +82,7 @@ void Session::observed_metrics(const std::string& operation_id, spark::connect::
 std::shared_ptr<Session> Session::clone(const std::string& new_session_id) {
   if (impl_->closed) throw SparkError(ErrorKind::kSpark, "INVALID_HANDLE.SESSION_CLOSED", {{"handle", impl_->id}});
   std::shared_ptr<Session> session(new Session());
-  session->impl_ = std::make_unique<Session::Impl>(impl_->engine, impl_->user, new_session_id, impl_->engine->options.home + "/artifacts/" + new_uuid());
+  session->impl_ = std::make_unique<Session::Impl>(impl_->engine, impl_->user, new_session_id, impl_->engine->options.home + "/artifacts/" + random_uuid());
   auto& to = *session->impl_;
   for (const auto& [key, value] : impl_->conf.all_set()) to.conf.set(key, value);
   {

@@ -14,6 +14,9 @@
 #include "engine/show_string.h"
 #include "plan/function.h"
 
+// Old clients fill fields that newer ones do not.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace tarn::engine {
 
 namespace sc = spark::connect;
@@ -194,7 +197,7 @@ void execute_sql(const sc::SqlCommand& command, Operation& operation, ResultSink
 void checkpoint(const sc::CheckpointCommand& command, Operation& operation, ResultSink& sink) {
   PlanPtr plan = operation.analyze(command.relation());
   auto& session = operation.session();
-  std::string id = new_uuid();
+  std::string id = random_uuid();
   PlanPtr kept = plan;
   if (command.eager() || !plan->output.empty()) {
     // A lazy checkpoint would be filled by its first use; filling it now changes nothing but the time.

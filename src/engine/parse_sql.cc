@@ -5,6 +5,9 @@
 
 #include "engine/operation.h"
 
+// Old clients fill fields that newer ones do not.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace tarn::engine {
 
 sql::ParseOptions parse_options(const plan::SessionConf& conf) {
