@@ -40,6 +40,7 @@ const std::vector<std::string>& classes_of(ErrorKind kind) {
       {ErrorKind::kTableAlreadyExists, chain({"org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException", analysis})},
       {ErrorKind::kTempTableAlreadyExists, chain({"org.apache.spark.sql.catalyst.analysis.TempTableAlreadyExistsException",
                                                   "org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException", analysis})},
+      {ErrorKind::kScripting, chain({"org.apache.spark.sql.exceptions.SqlScriptingException"})},
       {ErrorKind::kStreamingQuery, chain({"org.apache.spark.sql.streaming.StreamingQueryException"})},
       {ErrorKind::kConcurrentModification, runtime({"io.delta.exceptions.DeltaConcurrentModificationException",
                                                     "java.util.ConcurrentModificationException"})},

@@ -29,6 +29,7 @@ enum class ErrorKind {
   kNoSuchDatabase,        // org.apache.spark.sql.catalyst.analysis.NoSuchDatabaseException (an AnalysisException)
   kTableAlreadyExists,    // org.apache.spark.sql.catalyst.analysis.TableAlreadyExistsException (an AnalysisException)
   kTempTableAlreadyExists,// org.apache.spark.sql.catalyst.analysis.TempTableAlreadyExistsException (an AnalysisException)
+  kScripting,             // org.apache.spark.sql.exceptions.SqlScriptingException
   kStreamingQuery,        // org.apache.spark.sql.streaming.StreamingQueryException
   kConcurrentModification,// io.delta.exceptions.DeltaConcurrentModificationException and its kin
 };
