@@ -10,6 +10,9 @@
 
 #include "plan/logical_plan.h"
 
+namespace google::protobuf {
+template <class T> class RepeatedPtrField;
+}
 namespace spark::connect {
 class Relation;
 class Expression;
@@ -62,6 +65,10 @@ struct AnalyzerContext {
   std::function<PlanPtr(const std::string& relation_id)> cached_relation;
   std::string user;
   int64_t now_micros = 0;           // current_timestamp() of this query
+  // Variables of a running script (x, label.x), which come before those of the session. Empty outside of scripts; nullopt: no such.
+  std::function<std::optional<Variable>(const std::vector<std::string>& parts)> local_variable = {};
+  // The relations that subqueries in expressions of a statement itself refer to by plan_id (Statement.subqueries), may be null.
+  const google::protobuf::RepeatedPtrField<spark::connect::Relation>* subqueries = nullptr;
 };
 
 // Throws SparkError. The plan is fully typed and checked (CheckAnalysis).
@@ -80,6 +87,7 @@ UpdateCommand analyze_update(PlanPtr target, const spark::connect::Expression* c
                              const std::vector<std::pair<spark::connect::Expression, spark::connect::Expression>>& assignments,
                              AnalyzerContext& context);
 // From SQL and from the DataFrame API alike (spark.connect.MergeIntoTableCommand).
-MergeCommand analyze_merge(const spark::connect::MergeIntoTableCommand& merge, AnalyzerContext& context);
+// target_alias: MERGE INTO t AS alias; empty for the DataFrame API.
+MergeCommand analyze_merge(const spark::connect::MergeIntoTableCommand& merge, AnalyzerContext& context, const std::string& target_alias = {});
 
 }  // namespace tarn::plan
