@@ -118,6 +118,23 @@ void Transaction::set_metadata(Metadata m) {
     m.configuration["delta.inCommitTimestampEnablementVersion"] = std::to_string(read_->version() + 1);
     m.configuration["delta.inCommitTimestampEnablementTimestamp"] = std::to_string(std::max(clock_ms(), read_->timestamp_ms() + 1));
   }
+  if (m.flag("delta.enableRowTracking")) {
+    // Where rewritten files keep the ids of rows that they did not make.
+    for (auto [key, prefix] : {std::pair{"delta.rowTracking.materializedRowIdColumnName", "_row-id-col-"},
+                               std::pair{"delta.rowTracking.materializedRowCommitVersionColumnName", "_row-commit-version-col-"}}) {
+      if (m.property(key).empty()) m.configuration[key] = prefix + random_uuid();
+    }
+    // Every file must have ids before the table may say that its rows do.
+    if (read_ && !read_->metadata().flag("delta.enableRowTracking")) {
+      for (const auto& f : read_->files()) {
+        if (f->base_row_id) continue;
+        AddFile again = *f;
+        again.data_change = false;
+        adds_.push_back(std::move(again));
+        reads_all_ = true;
+      }
+    }
+  }
   new_protocol_ = !read_ || !(protocol_ == read_->protocol());
   new_metadata_ = !read_ || !(m == read_->metadata());
   metadata_ = std::move(m);
@@ -154,8 +171,7 @@ void Transaction::assign_row_ids() {
 
 std::string Transaction::render(int64_t version, const Operation& op, int64_t now_ms) const {
   bool in_commit = protocol_.supports("inCommitTimestamp") && metadata_.flag("delta.enableInCommitTimestamps");
-  bool only_adds = removes_.empty() && cdc_.empty() && !new_metadata_ && !new_protocol_;
-  bool blind = only_adds && !reads_all_ && read_predicates_.empty() && read_keys_.empty() && transactions_.empty();
+  bool blind = removes_.empty() && cdc_.empty() && !reads_all_ && read_predicates_.empty() && read_keys_.empty();
   bool changes_data = std::any_of(adds_.begin(), adds_.end(), [](const AddFile& a) { return a.data_change; }) ||
                       std::any_of(removes_.begin(), removes_.end(), [](const RemoveFile& r) { return r.data_change; });
   bool has_files = !adds_.empty() || !removes_.empty();

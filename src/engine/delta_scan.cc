@@ -258,6 +258,7 @@ class FileList : public duckdb::MultiFileList {
     for (const auto& f : files_) {
       const auto& file = spec_->files[index_of(f)];
       auto n = delta::FileStatistics::records_of(file.stats);
+      if (n && file.only) n = static_cast<int64_t>(file.only->count());
       int64_t live = n ? *n - (file.deletion_vector ? file.deletion_vector->cardinality : 0) : file.size / 100;
       rows += static_cast<idx_t>(std::max<int64_t>(live, 0));
     }
@@ -347,9 +348,11 @@ class Reader : public duckdb::MultiFileReader {
     }
     if (file.only) {
       data.reader->deletion_filter = duckdb::make_uniq<DeletedRows>(file.only);
-    } else if (file.deletion_vector) {
+    } else if (file.deletion_vector || file.except) {
       try {
-        data.reader->deletion_filter = duckdb::make_uniq<DeletedRows>(delta::read_deletion_vector(spec_->table_path, *file.deletion_vector));
+        auto deleted = file.deletion_vector ? delta::read_deletion_vector(spec_->table_path, *file.deletion_vector) : delta::RowSet();
+        if (file.except) deleted.merge(*file.except);
+        data.reader->deletion_filter = duckdb::make_uniq<DeletedRows>(std::move(deleted));
       } catch (const IoError& e) {
         fail_read(file.path, e.kind() == IoError::Kind::kNotFound, e.what());
       }
@@ -466,7 +469,7 @@ DeltaScanSpec DeltaScanSpec::of(const delta::Snapshot& snapshot) {
   s.mapping = snapshot.column_mapping();
   s.files.reserve(snapshot.files().size());
   for (const auto& f : snapshot.files()) {
-    s.files.push_back({delta::resolve_path(s.table_path, f->path), f->partition_values, f->size, f->stats, f->deletion_vector, nullptr, {}});
+    s.files.push_back({delta::resolve_path(s.table_path, f->path), f->partition_values, f->size, f->stats, f->deletion_vector, nullptr, nullptr, {}});
   }
   return s;
 }

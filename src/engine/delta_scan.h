@@ -31,6 +31,7 @@ struct DeltaScanFile {
   std::string stats;
   std::optional<delta::DeletionVectorDescriptor> deletion_vector;
   std::shared_ptr<const delta::RowSet> only;      // if set: these rows and no others (a change feed's deleted rows)
+  std::shared_ptr<const delta::RowSet> except;    // if set: rows left out besides those of the deletion vector
   std::vector<std::optional<std::string>> constants;  // one per DeltaScanSpec::constant_columns
 };
 
