@@ -36,6 +36,9 @@ int main(int argc, char** argv) {
     options.legacy_escaped_literals = has('b');
     options.quoted_regex_column_names = has('x');
     options.legacy_char_as_string = has('c');
+    options.legacy_identifier_clause = has('l');
+    options.legacy_bang_not = has('!');
+    options.view_schema_binding = !has('v');
     options.single_character_pipe = !has('k');
     ++count;
     try {
@@ -47,7 +50,9 @@ int main(int argc, char** argv) {
         else std::cout << plan.DebugString() << "\n";
       }
     } catch (const tarn::SparkError& e) {
-      std::cout << e.condition() << "\n";
+      std::cout << e.condition();
+      if (e.context() && e.context()->start_index >= 0) std::cout << " " << e.context()->start_index + 1 << " " << e.context()->stop_index + 1;
+      std::cout << "\n";
       if (print) std::cout << e.what() << "\n";
     }
   }

@@ -22,6 +22,9 @@ SETTINGS = {  # setting -> (flag of parse_check, value that raises it)
     "spark.sql.parser.escapedStringLiterals": ("b", "true"),
     "spark.sql.parser.quotedRegexColumnNames": ("x", "true"),
     "spark.sql.legacy.charVarcharAsString": ("c", "true"),
+    "spark.sql.legacy.identifierClause": ("l", "true"),
+    "spark.sql.legacy.bangEqualsNot": ("!", "true"),
+    "spark.sql.legacy.viewSchemaBindingMode": ("v", "false"),
     "spark.sql.parser.singleCharacterPipeOperator.enabled": ("k", "false"),
 }
 
@@ -73,15 +76,19 @@ def main():
             if not m:
                 continue
             sql, _, output = m.groups()
-            expected, kind = "OK", ""
+            expected, kind, place = "OK", "", ""
             e = re.match(r"(org\.apache\.spark[\w.$]*)\n(\{.*\})", output.strip(), re.S)
             if e:
                 kind = e.group(1).split(".")[-1]
                 try:
-                    expected = json.loads(e.group(2)).get("errorClass", "?")
+                    error = json.loads(e.group(2))
+                    expected = error.get("errorClass", "?")
+                    for c in error.get("queryContext", [])[:1]:
+                        if "startIndex" in c:
+                            place = f"{c['startIndex']} {c['stopIndex']}"
                 except json.JSONDecodeError:
                     expected = "?"
-            cases.append((rel, sql, "".join(sorted(flags)), kind, expected))
+            cases.append((rel, sql, "".join(sorted(flags)), kind, expected, place))
             m = re.match(r"\s*SET\s+([\w.]+)\s*=\s*([^;]*)", sql, re.I)
             if m:
                 apply(flags, m.group(1), m.group(2))
@@ -91,7 +98,13 @@ def main():
     got = run.stdout.decode().splitlines()
     assert len(got) == len(cases), (len(got), len(cases))
     wrong = collections.Counter()
-    for (rel, sql, _, kind, expected), g in zip(cases, got):
+    misplaced = 0
+    for (rel, sql, _, kind, expected, place), answer in zip(cases, got):
+        g, _, found = answer.partition(" ")
+        if kind == "ParseException" and g == expected and found != place:
+            misplaced += 1
+            if args.verbose:
+                print(f"--- {rel}: {g} at {found}, expected at {place}\n{sql[:600]}")
         if kind == "ParseException":
             bad = g != expected
         else:
@@ -103,7 +116,7 @@ def main():
     for (_, expected, g), n in wrong.most_common():
         print(f"{n:6} expected {expected}, got {g}")
     parse_errors = sum(1 for c in cases if c[3] == "ParseException")
-    print(f"{len(cases)} queries ({parse_errors} parse errors), {sum(wrong.values())} differ")
+    print(f"{len(cases)} queries ({parse_errors} parse errors), {sum(wrong.values())} differ, {misplaced} at another place")
 
 
 if __name__ == "__main__":

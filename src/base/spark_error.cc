@@ -78,6 +78,19 @@ std::string describe(const QueryContext& c) {
   return out + std::string(std::max<size_t>(line_length, 1), '^') + "\n";
 }
 
+// " (line 1, pos 7)" and the text with a mark below the line, as ParseException shows a syntax error.
+std::string mark_position(const QueryContext& c) {
+  std::string out = " (line " + std::to_string(c.line) + ", pos " + std::to_string(c.column) + ")\n\n== SQL ==\n";
+  size_t begin = 0;
+  for (int line = 1; begin <= c.fragment.size(); ++line) {
+    size_t end = std::min(c.fragment.find('\n', begin), c.fragment.size());
+    out += c.fragment.substr(begin, end - begin) + "\n";
+    if (line == c.line) out += std::string(static_cast<size_t>(c.column), '-') + "^^^\n";
+    begin = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 SparkError::SparkError(ErrorKind kind, std::string condition, ErrorParams params, std::optional<QueryContext> context)
@@ -102,7 +115,13 @@ void SparkError::render() {
   sqlstate_ = entry->sqlstate;
   message_ = "[" + condition_ + "] " + fill(entry->message, params_);
   if (!sqlstate_.empty()) message_ += " SQLSTATE: " + sqlstate_;
-  if (context_) message_ += "\n" + describe(*context_);
+  if (kind_ == ErrorKind::kParse) message_ = "\n" + message_;
+  if (!context_) return;
+  if (kind_ == ErrorKind::kParse && context_->start_index < 0) {
+    message_ += mark_position(*context_);
+  } else {
+    message_ += "\n" + describe(*context_);
+  }
 }
 
 std::vector<std::string> SparkError::java_classes() const { return classes_of(kind_); }

@@ -40,7 +40,9 @@ struct QueryContext {
   Type type = Type::kSql;
   std::string object_type;  // e.g. "VIEW"
   std::string object_name;
-  int start_index = -1;     // offset of the first character of the fragment, 0-based; -1 unknown
+  // Offset of the first character of the fragment, 0-based. -1: the context is no QueryContext of Spark's, it only carries the
+  // line and column of a syntax error, and the fragment is the whole text; it shows in the message and nowhere else.
+  int start_index = -1;
   int stop_index = -1;      // offset of the last character, inclusive
   std::string fragment;     // the text between them, or the DataFrame method
   std::string call_site;    // DataFrame only

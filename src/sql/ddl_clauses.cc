@@ -604,8 +604,14 @@ void Parser::cluster_by_names(RepeatedPtrField<Name>* out) {
 
 // WITH SCHEMA {BINDING | COMPENSATION | EVOLUTION | TYPE EVOLUTION}
 CreateView::SchemaMode Parser::schema_binding() {
+  size_t start = pos_;
   expect(kwWITH);
   expect(kwSCHEMA);
+  if (!options_.view_schema_binding) {
+    pos_ += at(kwTYPE) ? 2 : 1;
+    fail("FEATURE_NOT_ENABLED",
+         {{"featureName", "VIEW ... WITH SCHEMA ..."}, {"configKey", "spark.sql.legacy.viewSchemaBindingMode"}, {"configValue", "true"}}, start);
+  }
   if (accept(kwBINDING)) return CreateView::BINDING;
   if (accept(kwCOMPENSATION)) return CreateView::COMPENSATION;
   if (accept(kwEVOLUTION)) return CreateView::EVOLUTION;

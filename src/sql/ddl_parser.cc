@@ -221,7 +221,7 @@ void Parser::create_table_clauses(CreateTable* out, size_t start) {
       *out->add_options() = std::move(p);
       continue;
     }
-    if (!p.has_value()) throw SparkError(ErrorKind::kAnalysis, "_LEGACY_ERROR_TEMP_1305", {{"key", p.key()}});
+    if (!p.has_value()) fail("INVALID_SQL_SYNTAX.OPTION_IS_INVALID", {{"key", p.key()}, {"supported", "literal strings"}}, clauses_at);
     if (out->has_location()) fail("_LEGACY_ERROR_TEMP_0032", {{"pathOne", out->location()}, {"pathTwo", p.value()}}, clauses_at);
     out->set_location(p.value());
   }

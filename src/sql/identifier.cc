@@ -17,7 +17,7 @@ bool Parser::is_identifier(size_t k) const { return is_identifier_token(peek(k),
 bool Parser::is_strict_identifier(size_t k) const { return is_identifier_token(peek(k), true); }
 
 bool Parser::at_identifier_literal(size_t k) const {
-  if (!at_identifier_clause(k)) return false;
+  if (options_.legacy_identifier_clause || !at_identifier_clause(k)) return false;
   size_t i = k + 2;
   if (!at_string(i)) return false;
   while (at_string(i)) ++i;
@@ -179,7 +179,8 @@ bool Parser::can_alias(bool strict) const {
     case kwON: case kwUSING: case kwPIVOT: case kwUNPIVOT: case kwTABLESAMPLE: case kwAND: case kwOR: case kwAS: case kwIS: case kwIN:
     case kwLIKE: case kwILIKE: case kwRLIKE: case kwBETWEEN: case kwNOT: case kwINTO: case kwSELECT: case kwVALUES: case kwINSERT:
       return ends(next) || (next == kwFROM && type() != kwFROM);
-    case kwWINDOW: return !(is_identifier_token(peek(1), false) && at(kwAS, 2));
+    case kwWINDOW: return !at_window_clause();
+    case kwGROUPING: return next != kwSETS;
     case kwFOR: return ends(next);
     case kwSET: return ends(next);
     case kwWITH: case kwDO: return false;
@@ -205,6 +206,7 @@ bool Parser::accept_not() {
   if (accept(kwNOT)) return true;
   if (!at(kBang)) return false;
   ++pos_;
+  if (options_.legacy_bang_not) return true;
   fail("SYNTAX_DISCONTINUED.BANG_EQUALS_NOT", {{"clause", "!"}}, pos_ - 1);
 }
 

@@ -171,8 +171,9 @@ ExprPtr Parser::typed_literal() {
   std::string type_name(text());
   pos_ += 2;
   std::string value = unescape_string(text(tokens_[pos_ - 1]), options_.legacy_escaped_literals);
+  // The tree of a refused literal is never seen: the error is raised at the end of the statement.
   auto invalid = [&](const std::string& name) {
-    fail("INVALID_TYPED_LITERAL", {{"valueType", quote_sql(to_upper(name))}, {"value", quoted_value(value)}}, start);
+    defer("INVALID_TYPED_LITERAL", {{"valueType", quote_sql(to_upper(name))}, {"value", quoted_value(value)}}, start);
   };
   auto e = new_expr();
   // today, yesterday ...: relative to the clock and the session's zone.
@@ -234,13 +235,13 @@ ExprPtr Parser::typed_literal() {
       if (auto s = special(true)) return std::move(*s);
       auto days = parse_date(value);
       if (!days) invalid(type_name);
-      e->mutable_literal()->set_date(*days);
+      e->mutable_literal()->set_date(days.value_or(0));
       break;
     }
     case kwTIME: {
       auto nanos = parse_time_nanos(value);
       if (!nanos) invalid(type_name);
-      e->mutable_literal()->mutable_time()->set_nano(*nanos);
+      e->mutable_literal()->mutable_time()->set_nano(nanos.value_or(0));
       e->mutable_literal()->mutable_time()->set_precision(6);
       break;
     }
@@ -254,6 +255,7 @@ ExprPtr Parser::typed_literal() {
         v = parse_calendar_interval(value);
       } catch (const SparkError&) {
         invalid(type_name);
+        break;
       }
       if (options_.legacy_interval) {
         auto* c = e->mutable_literal()->mutable_calendar_interval();
@@ -282,13 +284,13 @@ ExprPtr Parser::typed_literal() {
     case kwBINARY_HEX: {
       auto bytes = parse_hex(value);
       if (!bytes) invalid("X");
-      e->mutable_literal()->set_binary(*bytes);
+      e->mutable_literal()->set_binary(bytes.value_or(""));
       break;
     }
     default: {
       std::string supported;
       for (const char* s : {"DATE", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP", "INTERVAL", "X", "TIME"}) supported += (supported.empty() ? "" : ", ") + quote_sql(s);
-      fail("UNSUPPORTED_TYPED_LITERAL", {{"unsupportedType", quote_sql(to_upper(type_name))}, {"supportedTypes", supported}}, start);
+      defer("UNSUPPORTED_TYPED_LITERAL", {{"unsupportedType", quote_sql(to_upper(type_name))}, {"supportedTypes", supported}}, start);
     }
   }
   return finish(std::move(e), start);
@@ -296,23 +298,24 @@ ExprPtr Parser::typed_literal() {
 
 void Parser::timestamp_literal(const std::string& value, const std::string& type_name, bool ntz, size_t start, sc::Expression* out) {
   auto invalid = [&] {
-    fail("INVALID_TYPED_LITERAL", {{"valueType", quote_sql(to_upper(type_name))}, {"value", quoted_value(value)}}, start);
+    out->mutable_literal()->set_timestamp(0);
+    defer("INVALID_TYPED_LITERAL", {{"valueType", quote_sql(to_upper(type_name))}, {"value", quoted_value(value)}}, start);
   };
   auto parts = parse_timestamp(value);
-  if (!parts) invalid();
+  if (!parts) return invalid();
   auto local = local_microseconds(*parts);
-  if (!local) invalid();
+  if (!local) return invalid();
   bool plain = equals_ignore_case(type_name, "TIMESTAMP");
   if (ntz || (plain && options_.timestamp_ntz && !parts->has_zone)) {
     // A time alone is no timestamp without a zone.
-    if (parts->time_only) invalid();
+    if (parts->time_only) return invalid();
     out->mutable_literal()->set_timestamp_ntz(*local);
     return;
   }
   if (parts->has_zone && !parts->time_only) {
     if (auto offset = fixed_zone_offset(parts->zone)) {
       int64_t micros = 0;
-      if (__builtin_sub_overflow(*local, *offset * 1000000LL, &micros)) invalid();
+      if (__builtin_sub_overflow(*local, *offset * 1000000LL, &micros)) return invalid();
       out->mutable_literal()->set_timestamp(micros);
       return;
     }

@@ -91,7 +91,12 @@ QueryContext Parser::context(size_t start, size_t end) const {
   return c;
 }
 
+void Parser::defer(std::string condition, ErrorParams params, size_t start) {
+  if (!deferred_) deferred_ = SparkError(ErrorKind::kParse, std::move(condition), std::move(params), context(start, pos_));
+}
+
 void Parser::fail(std::string condition, ErrorParams params, size_t start, size_t end) const {
+  throw_deferred();
   throw SparkError(ErrorKind::kParse, std::move(condition), std::move(params), context(start, end));
 }
 
@@ -115,6 +120,7 @@ void Parser::check_comment_closed() const {
 void Parser::expect_end() {
   if (!at(kEof)) syntax_error();
   check_comment_closed();
+  throw_deferred();
 }
 
 // ------------------------------------------------------------------------------------------------------------ origins

@@ -51,6 +51,9 @@ struct ParseOptions {
   bool legacy_escaped_literals = false;     // spark.sql.parser.escapedStringLiterals
   bool legacy_char_as_string = false;       // spark.sql.legacy.charVarcharAsString
   bool single_character_pipe = true;        // spark.sql.parser.singleCharacterPipeOperator.enabled: | as well as |>
+  bool legacy_identifier_clause = false;    // spark.sql.legacy.identifierClause: IDENTIFIER('x') only where a whole name can stand
+  bool legacy_bang_not = false;             // spark.sql.legacy.bangEqualsNot: ! means NOT in predicates
+  bool view_schema_binding = true;          // spark.sql.legacy.viewSchemaBindingMode: WITH SCHEMA in views
   bool quoted_regex_column_names = false;   // spark.sql.parser.quotedRegexColumnNames
 
   // Values of parameter markers. A marker with a value is replaced by a copy of the expression (also where the grammar wants a
@@ -92,6 +95,10 @@ std::vector<std::string> parse_table_identifier(std::string_view text, const Par
 std::vector<std::string> parse_attribute_name(std::string_view name);
 // The inverse: parts quoted where they need it, joined by dots. parse_attribute_name(unparse(p)) == p.
 std::string unparse_identifier(const std::vector<std::string>& parts);
+
+// ${name}, ${spark:name}, ${sparkconf:name}, ${hivevar:name} and ${hiveconf:name} replaced by the setting's value, recursively, as Spark does
+// before it parses (spark.sql.variable.substitute). Unset names become empty; other prefixes (env, system) stay as they are.
+std::string substitute_variables(std::string_view sql, const std::function<std::optional<std::string>(const std::string&)>& setting);
 
 // The value of an interval string as CAST('...' AS INTERVAL) and withWatermark read it: "1 day 2 hours", "interval -1 month".
 struct CalendarInterval {

@@ -75,6 +75,11 @@ class Parser {
   // An error over the tokens from `start` to the last consumed one.
   [[noreturn]] void fail(std::string condition, ErrorParams params, size_t start) const { fail(std::move(condition), std::move(params), start, pos_); }
   [[noreturn]] void fail(std::string condition, ErrorParams params, size_t start, size_t end) const;
+  // An error that is only raised if the rest of the statement is well-formed: Spark reports syntax errors before those of values.
+  void defer(std::string condition, ErrorParams params, size_t start);
+  void throw_deferred() const {
+    if (deferred_) throw *deferred_;
+  }
   [[noreturn]] void operation_not_allowed(const std::string& message, size_t start) const;
   [[noreturn]] void invalid_statement(const std::string& operation, size_t start) const;
   QueryContext context(size_t start, size_t end) const;
@@ -201,6 +206,7 @@ class Parser {
   void window_definitions(WithWindows* out);
   RelPtr query_organization(RelPtr input, bool pipe);
   bool at_query_organization() const;
+  bool at_window_clause() const;
   bool at_set_operator() const;
   void ctes(With* out);
   RelPtr with_ctes(With with, RelPtr root);
@@ -219,6 +225,7 @@ class Parser {
   RelPtr sample(RelPtr input);
   RelPtr watermark_clause(RelPtr input);
   RelPtr table_alias(RelPtr input, size_t start);
+  std::optional<std::string> table_alias_name();
   RelPtr stream_relation();
   RelPtr table_name();
   RelPtr named_table(const Name& name, const std::map<std::string, std::string>& options, bool streaming);
@@ -378,6 +385,7 @@ class Parser {
   size_t pos_ = 0;
   int depth_ = 0;
   int64_t next_plan_id_ = -1;
+  std::optional<SparkError> deferred_;
   bool primary_allows_lateral_ = false;  // the last relation_primary() may follow LATERAL
   bool no_in_ = false;             // inside POSITION(a IN b)
   bool in_script_ = false;

@@ -96,7 +96,7 @@ RelPtr Parser::pipe_operator(RelPtr left) {
   }
   if (at(kwWHERE)) {
     auto r = where_clause(boundary(std::move(left)));
-    if (at(kwWINDOW) && is_identifier(1) && at(kwAS, 2)) {
+    if (at_window_clause()) {
       WithWindows windows;
       window_definitions(&windows);
       fail("NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE", {}, start);
@@ -137,7 +137,7 @@ RelPtr Parser::pipe_aggregate(RelPtr left, size_t start) {
   Rel x;
   auto* aggregate = x.mutable_aggregate();
   aggregate->set_pipe(true);
-  bool group = at(kwGROUP) && at(kwBY, 1);
+  bool group = at(kwGROUP) && at(kwBY, 1) && !at(kEof, 2);
   bool ends = at(kEof) || at(kRightParen) || at(kSemicolon) || at_pipe() || at_set_operator();
   if (!group && ends) {
     operation_not_allowed("The AGGREGATE clause requires a list of aggregate expressions or a list of grouping expressions, or both", start);

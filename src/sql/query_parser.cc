@@ -50,11 +50,19 @@ bool Parser::paren_is_query(size_t k) {
   return true;
 }
 
+bool Parser::at_window_clause() const {
+  if (!at(kwWINDOW) || !is_identifier(1)) return false;
+  if (!at_identifier_literal(1)) return at(kwAS, 2);
+  size_t k = 3;
+  while (at_string(k)) ++k;
+  return at(kwAS, k + 1);
+}
+
 bool Parser::at_set_operator() const { return at_any(kwUNION, kwEXCEPT, kwINTERSECT, kwSETMINUS); }
 
 bool Parser::at_query_organization() const {
   if (at_any(kwORDER, kwCLUSTER, kwDISTRIBUTE, kwSORT)) return at(kwBY, 1);
-  if (at(kwWINDOW)) return is_identifier(1) && at(kwAS, 2);
+  if (at(kwWINDOW)) return at_window_clause();
   return at_any(kwLIMIT, kwOFFSET);
 }
 
@@ -207,9 +215,20 @@ RelPtr Parser::inline_table() {
       row->mutable_values()->AddAllocated(e.release());
     }
   } while (accept(kComma));
-  for (int i = 0; i < table->rows(0).values_size(); ++i) table->add_columns("col" + std::to_string(i + 1));
+  auto alias = table_alias_name();
+  if (alias && at(kLeftParen)) {
+    for (auto& n : identifier_list()) table->add_columns(std::move(n));
+  } else {
+    for (int i = 0; i < table->rows(0).values_size(); ++i) table->add_columns("col" + std::to_string(i + 1));
+  }
+  for (int i = 0; i < table->rows_size(); ++i) {
+    if (table->rows(i).values_size() == table->columns_size()) continue;
+    defer("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH",
+          {{"expectedNumCols", std::to_string(table->columns_size())}, {"actualNumCols", std::to_string(table->rows(i).values_size())}, {"rowIndex", std::to_string(i)}}, start);
+    break;
+  }
   auto r = finish(pack(x), start);
-  return table_alias(std::move(r), start);
+  return alias ? finish(alias_rel(std::move(r), *alias), start) : std::move(r);
 }
 
 RelPtr Parser::query_specification() {
@@ -359,7 +378,7 @@ RelPtr Parser::select_tail(Select select, RelPtr from, bool pipe) {
   }
   std::optional<WithWindows> windows;
   size_t window_at = pos_;
-  if (at(kwWINDOW) && is_identifier(1) && at(kwAS, 2)) {
+  if (at_window_clause()) {
     windows.emplace();
     window_definitions(&*windows);
   }
@@ -683,7 +702,7 @@ RelPtr Parser::transform_body(RelPtr from, bool from_statement) {
       from = finish(pack(h), start);
     }
   }
-  if (!from_statement && at(kwWINDOW) && is_identifier(1) && at(kwAS, 2)) from = window_clause(std::move(from));
+  if (!from_statement && at_window_clause()) from = window_clause(std::move(from));
   if (quantifier) fail("UNSUPPORTED_FEATURE.TRANSFORM_DISTINCT_ALL", {}, quantifier_at, quantifier_at + 1);
   for (const RowFormat* f : {&t->input_format(), &t->output_format()}) {
     if (f->has_serde()) fail("UNSUPPORTED_FEATURE.TRANSFORM_NON_HIVE", {}, start);

@@ -288,13 +288,15 @@ std::map<std::string, std::string> Parser::options_clause() {
   return out;
 }
 
+// [AS] name. AS (a, b) is the name AS with a column list.
+std::optional<std::string> Parser::table_alias_name() {
+  if (at(kwAS) && at(kLeftParen, 1) && is_strict_identifier()) return strict_identifier();
+  if (accept(kwAS) || can_alias(true)) return strict_identifier();
+  return std::nullopt;
+}
+
 RelPtr Parser::table_alias(RelPtr input, size_t start) {
-  std::optional<std::string> alias;
-  if (accept(kwAS)) {
-    alias = strict_identifier();
-  } else if (can_alias(true)) {
-    alias = strict_identifier();
-  }
+  auto alias = table_alias_name();
   if (!alias) return input;
   if (at(kLeftParen)) {
     Rel x;
@@ -317,7 +319,7 @@ bool Parser::at_table_function(size_t k) {
     if (!is_identifier(k)) return false;
     ++k;
   }
-  while (at(kDot, k) && is_identifier(k + 1)) k += 2;
+  while (at(kDot, k) && is_identifier(k + 1)) k = at_identifier_literal(k + 1) ? matching_paren(pos_ + k + 2) + 1 - pos_ : k + 2;
   return at(kLeftParen, k);
 }
 

@@ -229,6 +229,7 @@ void Parser::describe(Statement* out) {
   if (accept(kwAS)) {
     expect(kwJSON);
     d->set_as_json(true);
+    if (!d->extended()) fail("DESCRIBE_JSON_NOT_EXTENDED", {{"tableName", d->name().parts_size() ? d->name().parts(d->name().parts_size() - 1) : "table"}}, column_at);
   }
   if (d->column_size() && d->has_partition()) fail("UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION", {}, column_at - 1, column_end);
   if (d->column_size() && d->as_json()) fail("UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_JSON", {}, column_at, column_end);

@@ -1,4 +1,5 @@
-// Cuts a script file into statements, as the shell and `tarn sql -f` read them.
+// Before parsing: cuts a script file into statements, as the shell and `tarn sql -f` read them; ${variables}.
+#include "base/spark_error.h"
 #include "sql/lexer.h"
 #include "sql/parser.h"
 
@@ -48,6 +49,36 @@ std::vector<StatementText> split_statements(std::string_view script) {
     if (t == kSemicolon) cut(i, true);
   }
   return out;
+}
+
+std::string substitute_variables(std::string_view sql, const std::function<std::optional<std::string>(const std::string&)>& setting) {
+  std::function<std::string(std::string_view, std::vector<std::string>)> replace = [&](std::string_view s, std::vector<std::string> used) {
+    std::string out;
+    for (size_t i = 0; i < s.size();) {
+      size_t end = s.compare(i, 2, "${") == 0 ? s.find('}', i) : std::string_view::npos;
+      std::string_view body = end == std::string_view::npos ? std::string_view() : s.substr(i + 2, end - i - 2);
+      if (body.empty() || body.find_first_of(" \t\r\n") != std::string_view::npos) {
+        out += s[i++];
+        continue;
+      }
+      std::string name(body);
+      size_t colon = name.find(':');
+      std::string prefix = colon == std::string::npos ? "spark" : name.substr(0, colon);
+      if (prefix != "spark" && prefix != "sparkconf" && prefix != "hivevar" && prefix != "hiveconf") {
+        out += s.substr(i, end + 1 - i);
+      } else {
+        if (colon != std::string::npos) name.erase(0, colon + 1);
+        for (const auto& u : used)
+          if (u == name) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Circular reference in " + std::string(sql) + ": " + name);
+        auto inner = used;
+        inner.push_back(name);
+        out += replace(setting(name).value_or(""), inner);
+      }
+      i = end + 1;
+    }
+    return out;
+  };
+  return replace(sql, {});
 }
 
 }  // namespace tarn::sql

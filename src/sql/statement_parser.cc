@@ -83,6 +83,7 @@ sc::Plan Parser::single_statement() {
   }
   if (!at(kEof)) syntax_error();
   if (!raw_text_statement_) check_comment_closed();
+  throw_deferred();
   return plan;
 }
 

@@ -52,8 +52,9 @@ void Parser::data_type(sc::DataType* out) {
       return;
     }
     if (!accept(kLt)) {
-      if (t == kwARRAY) fail("INCOMPLETE_TYPE_DEFINITION.ARRAY", {{"elementType", "<INT>"}}, start);
-      fail(t == kwMAP ? "INCOMPLETE_TYPE_DEFINITION.MAP" : "INCOMPLETE_TYPE_DEFINITION.STRUCT", {}, start);
+      if (t == kwARRAY) defer("INCOMPLETE_TYPE_DEFINITION.ARRAY", {{"elementType", "<INT>"}}, start);
+      defer(t == kwMAP ? "INCOMPLETE_TYPE_DEFINITION.MAP" : "INCOMPLETE_TYPE_DEFINITION.STRUCT", {}, start);
+      return;
     }
     if (t == kwARRAY) {
       data_type(out->mutable_array()->mutable_element_type());
@@ -136,7 +137,7 @@ void Parser::primitive_type(sc::DataType* out) {
         collate_clause();
         throw not_built(source_from(start));
       }
-      if (length.empty()) fail("DATATYPE_MISSING_SIZE", {{"type", quote_sql(to_upper(word))}}, start);
+      if (length.empty()) return defer("DATATYPE_MISSING_SIZE", {{"type", quote_sql(to_upper(word))}}, start);
       if (options_.legacy_char_as_string) {
         out->mutable_string();
       } else if (t == kwVARCHAR) {
@@ -205,7 +206,7 @@ void Parser::primitive_type(sc::DataType* out) {
     for (size_t i = 0; i < v.size(); ++i) shown += (i ? "," : "") + std::to_string(v[i]);
     shown += ')';
   }
-  fail("UNSUPPORTED_DATATYPE", {{"typeName", quote_sql(to_upper(shown))}}, start);
+  defer("UNSUPPORTED_DATATYPE", {{"typeName", quote_sql(to_upper(shown))}}, start);
 }
 
 void Parser::interval_type(sc::DataType* out, size_t start) {

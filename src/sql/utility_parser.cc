@@ -57,6 +57,10 @@ void Parser::set(Statement* out) {
       if (days) range(days);
       if (std::abs(micros) > 18 * kHour) range(std::abs(micros) / kHour);
       if (micros % 1000000) range(micros / 1000000);
+      if (!at(kEof) && !at(kSemicolon)) {
+        pos_ = tokens_.size() - 1;
+        fail("_LEGACY_ERROR_TEMP_0045", {}, start);
+      }
       z->set_allocated_interval(e.release());
       return;
     }
@@ -92,7 +96,7 @@ void Parser::set(Statement* out) {
       return;
     }
   }
-  if (at_variable(1) && ((is_identifier(2) && !at(kEq, 2)) || at(kLeftParen, 2))) {
+  if (at_variable(1) && ((is_identifier(2) && !at(kEq, 2)) || (at(kLeftParen, 2) && !at(kRightParen, 3)))) {
     pos_ += 2;
     return set_variable(out);
   }
