@@ -204,6 +204,6 @@ ArrowHandle::~ArrowHandle() {
   registry.erase(it);
 }
 
-std::string ArrowHandle::sql() const { return "tarn_arrow(" + std::to_string(id_) + ")"; }
+std::string ArrowHandle::sql() const { return "tarn_arrow(" + std::to_string(id_) + "::UBIGINT)"; }
 
 }  // namespace tarn::engine

@@ -34,7 +34,6 @@ const EngineOptions& Engine::options() const { return impl_->state->options; }
 std::shared_ptr<Session> Engine::new_session(const std::string& user, const std::string& session_id) {
   std::shared_ptr<Session> session(new Session());
   session->impl_ = std::make_unique<Session::Impl>(impl_->state, user, session_id, impl_->state->options.home + "/artifacts/" + random_uuid());
-  session->impl_->conf.set("spark.sql.warehouse.dir", "file:" + impl_->state->options.warehouse);
   return session;
 }
 

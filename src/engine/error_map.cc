@@ -119,7 +119,7 @@ SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql
       }
       if (contains(raw, "DECIMAL")) return overflow(raw);
       const char* type = contains(raw, "INT8") ? "byte" : contains(raw, "INT16") ? "short" : contains(raw, "INT32") ? "integer" : "long";
-      return overflow(std::string(type) + " overflow.");
+      return overflow(std::string(type) + " overflow");
     }
     case ExceptionType::CONVERSION: {
       // "Could not convert string 'abc' to INT32", "Type INT64 with value 99 can't be cast because the value is out of range …"

@@ -30,29 +30,28 @@ std::string bytes_text(uint64_t bytes) {
 
 }  // namespace
 
-std::string explain_text(const plan::PlanPtr& plan, const std::string& mode, const std::function<std::string()>& sql,
+std::string explain_text(const plan::PlanPtr& plan, const std::string& mode, const std::string& sql,
                          const std::function<std::string(const std::string&)>& duckdb_plan) {
   std::string kind = mode;
   std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
   std::string logical = plan::tree_string(*plan);
   if (!logical.empty() && logical.back() != '\n') logical += '\n';
-  std::string text = sql();
-  std::string physical = duckdb_plan(text);
-  if (kind == "simple" || kind.empty()) return "== Physical Plan ==\n" + text + "\n\n" + physical;
-  if (kind == "formatted") return "== Physical Plan ==\n" + physical + "\n== SQL ==\n" + text + "\n";
+  std::string physical = duckdb_plan(sql);
+  if (kind == "simple" || kind.empty()) return "== Physical Plan ==\n" + sql + "\n\n" + physical;
+  if (kind == "formatted") return "== Physical Plan ==\n" + physical + "\n== SQL ==\n" + sql + "\n";
   if (kind == "codegen") {
-    return "Found 0 WholeStageCodegen subtrees.\n\n== Physical Plan ==\n" + text + "\n\n" + physical;
+    return "Found 0 WholeStageCodegen subtrees.\n\n== Physical Plan ==\n" + sql + "\n\n" + physical;
   }
   if (kind == "extended") {
     return "== Parsed Logical Plan ==\n" + logical + "\n== Analyzed Logical Plan ==\n" + plan::schema_of(*plan).simple_string() + "\n" + logical +
-           "\n== Optimized Logical Plan ==\n" + logical + "\n== Physical Plan ==\n" + text + "\n\n" + physical;
+           "\n== Optimized Logical Plan ==\n" + logical + "\n== Physical Plan ==\n" + sql + "\n\n" + physical;
   }
   if (kind == "cost") {
     uint64_t bytes = 0;
     bool known = true;
     sizes(*plan, bytes, known);
     return "== Optimized Logical Plan ==\n" + logical + "Statistics(sizeInBytes=" + (known ? bytes_text(bytes) : "8.0 EiB") + ")\n\n== Physical Plan ==\n" +
-           text + "\n\n" + physical;
+           sql + "\n\n" + physical;
   }
   throw SparkError(ErrorKind::kIllegalArgument, "INVALID_EXPLAIN_MODE", {{"mode", mode}});
 }

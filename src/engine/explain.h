@@ -7,8 +7,8 @@
 
 namespace tarn::engine {
 
-// mode: simple, extended, codegen, cost, formatted (any case). sql gives the lowered text, duckdb_plan DuckDB's EXPLAIN of it.
-std::string explain_text(const plan::PlanPtr& plan, const std::string& mode, const std::function<std::string()>& sql,
+// mode: simple, extended, codegen, cost, formatted (any case). sql: the lowered text, duckdb_plan DuckDB's EXPLAIN of it.
+std::string explain_text(const plan::PlanPtr& plan, const std::string& mode, const std::string& sql,
                          const std::function<std::string(const std::string&)>& duckdb_plan);
 
 }  // namespace tarn::engine

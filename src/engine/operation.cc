@@ -257,7 +257,12 @@ commands::LoweredSql Operation::lower(const PlanPtr& plan) {
 }
 
 commands::LoweredSql Operation::lower_prepared(const PlanPtr& plan) {
-  lowering::Context context{session_.conf, session_.engine->database, {}, {}};
+  lowering::Context context{session_.conf, session_.engine->database, analyzer_->now_micros, session_.user};
+  {
+    std::lock_guard lock(session_.state.mu);
+    context.current_catalog = session_.state.current_catalog;
+    context.current_namespace = session_.state.current_namespace;
+  }
   std::vector<std::shared_ptr<const void>> handles;
   context.cached_table = [&](const std::string& handle) {
     if (auto table = session_.engine->cache.table(handle)) handles.push_back(table);
@@ -392,7 +397,8 @@ std::shared_ptr<arrow::Table> Operation::collect_table(const PlanPtr& plan) {
 }
 
 std::string Operation::explain(const PlanPtr& plan, const std::string& mode) {
-  return explain_text(plan, mode, [&] { return lower(plan).sql; }, [&](const std::string& sql) {
+  commands::LoweredSql lowered = lower(plan);  // its handles must live until DuckDB has planned it
+  return explain_text(plan, mode, lowered.sql, [&](const std::string& sql) {
     auto result = connection_->Query("EXPLAIN " + sql);
     if (result->HasError()) throw to_spark_error(result->GetErrorObject(), sql);
     std::string text;

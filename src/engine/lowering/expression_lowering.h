@@ -38,6 +38,10 @@ class ExpressionLowering {
   // The text that groups, joins and sorts as the value does under its collation.
   std::string comparison_key(const plan::Expression& e);
 
+  // The body of a lambda with these texts for its parameters.
+  std::string lambda_body(const plan::Expression& lambda, const std::vector<std::string>& parameters);
+  // A name for a parameter of a DuckDB lambda, unique in the query.
+  std::string fresh_variable() { return "z" + std::to_string(plan::next_expr_id()); }
   // A template of plan/function.h for this call with these (lowered) arguments. call gives types and mode.
   std::string expand(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call);
   const Context& context() const { return context_; }
@@ -56,6 +60,7 @@ class ExpressionLowering {
   const Context& context_;
   const Scope& scope_;
   SubqueryLowering subquery_;
+  std::unordered_map<plan::ExprId, std::string> variables_;  // lambda variables that are not DuckDB lambda parameters
 };
 
 // A lowering in C++ for what a template cannot say. Entries stand in special_*.cc.
@@ -66,9 +71,6 @@ struct SpecialEntry {
 };
 // nullptr if there is none.
 SpecialLowering find_special(std::string_view name);
-
-// The template for this mode and number of arguments ("1: … ;; 2: …"); "" if there is none.
-std::string_view template_of(const plan::FunctionEntry& entry, plan::EvalMode mode, size_t arguments);
 
 // A literal as DuckDB SQL, with its type.
 std::string literal_sql(const plan::Value& value, const plan::DataType& type);

@@ -78,7 +78,10 @@ std::string ExpressionLowering::lower(const Expression& e) {
     case ExprKind::kAggregate: return lower_aggregate(plan::as<plan::AggregateCall>(e), "");
     case ExprKind::kWindow: return lower_window(plan::as<plan::WindowExpr>(e));
     case ExprKind::kSortOrder: return sort_order(e);
-    case ExprKind::kLambdaVariable: return "v" + std::to_string(plan::as<plan::LambdaVariable>(e).id);
+    case ExprKind::kLambdaVariable: {
+      auto it = variables_.find(plan::as<plan::LambdaVariable>(e).id);
+      return it == variables_.end() ? "v" + std::to_string(plan::as<plan::LambdaVariable>(e).id) : it->second;
+    }
     case ExprKind::kLambda: {
       std::string out = "lambda ";
       bool first = true;
@@ -93,6 +96,12 @@ std::string ExpressionLowering::lower(const Expression& e) {
     case ExprKind::kUserFunction: throw not_built("the Python function " + plan::as<plan::UserFunction>(e).name);
   }
   throw internal_error("unknown expression");
+}
+
+std::string ExpressionLowering::lambda_body(const Expression& e, const std::vector<std::string>& parameters) {
+  const auto& lambda = plan::as<plan::Lambda>(e);
+  for (size_t i = 0; i < lambda.parameters.size(); ++i) variables_[lambda.parameters[i]->id] = parameters.at(i);
+  return lower(*lambda.children[0]);
 }
 
 std::string ExpressionLowering::lower_cast(const plan::Cast& cast) {
@@ -120,7 +129,10 @@ std::string ExpressionLowering::lower_call(const plan::Call& call) {
     }
     return out + ")";
   }
-  auto text = template_of(entry, call.mode, call.children.size());
+  auto text = plan::lowering_of(entry, call.mode, call.children.size());
+  // Calls that only make sense in an Aggregate.
+  if (text.empty() && entry.name() == "grouping") text = "@grouping";
+  if (text.empty() && entry.name() == "grouping_id") text = "@grouping_id";
   if (text.empty()) throw not_built("the function " + call.name);
   if (text[0] == '@') {
     auto special = find_special(text.substr(1));
@@ -132,7 +144,7 @@ std::string ExpressionLowering::lower_call(const plan::Call& call) {
 
 std::string ExpressionLowering::lower_aggregate(const plan::AggregateCall& call, const std::string& over) {
   const auto& entry = entry_of(call.function, call.name);
-  auto text = template_of(entry, call.mode, call.children.size());
+  auto text = plan::lowering_of(entry, call.mode, call.children.size());
   if (text.empty()) throw not_built("the aggregate function " + call.name);
   CallClauses clauses;
   if (call.distinct) clauses.first = "DISTINCT ";
@@ -204,7 +216,7 @@ std::string ExpressionLowering::lower_window(const plan::WindowExpr& window) {
   const auto& entry = entry_of(call->function, call->name);
   if (!frameless(entry.name())) over += separator + frame(window);
   over += ")";
-  auto text = template_of(entry, call->mode, call->children.size());
+  auto text = plan::lowering_of(entry, call->mode, call->children.size());
   std::vector<plan::ExprPtr> arguments = call->children;
   // lag(x, n, default, ignore nulls) and nth_value(x, n, ignore nulls): the last argument is a flag of the syntax.
   bool ignore_nulls = false;

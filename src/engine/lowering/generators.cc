@@ -115,7 +115,7 @@ Block PlanLowering::generate(const plan::Generate& g) {
     finish();
     return b;
   } else {
-    auto text = template_of(*call->function, call->mode, args.size());
+    auto text = plan::lowering_of(*call->function, call->mode, args.size());
     if (text.empty() || (text[0] == '@' && !find_special(text.substr(1)))) throw not_built("the table function " + call->name);
     list = text[0] == '@' ? find_special(text.substr(1))(lowering, *call)
                           : lowering.expand(text, args, *call);

@@ -25,10 +25,13 @@ std::string column_name(plan::ExprId id);
 struct Context {
   const plan::SessionConf& conf;
   Database& database;
+  int64_t now_micros = 0;             // current_timestamp() of the query
+  std::string user, current_catalog;
+  std::vector<std::string> current_namespace;
   // The DuckDB table that holds cached data, as SQL; its columns are c0, c1 … in the order of the Cached node's output.
-  std::function<std::string(const std::string& handle)> cached_table;
+  std::function<std::string(const std::string& handle)> cached_table = {};
   // The DuckDB relation of a df.observe() node whose rows were computed beforehand; empty: pass the child through.
-  std::function<std::string(const plan::CollectMetrics& node)> observed_table;
+  std::function<std::string(const plan::CollectMetrics& node)> observed_table = {};
 };
 
 struct LoweredQuery {

@@ -66,7 +66,7 @@ ExprPtr column(const PlanPtr& p, size_t i = 0) { return make_ref(p->output.at(i)
 
 std::string run(const PlanPtr& plan) {
   SessionConf conf;
-  engine::lowering::Context context{conf, database(), {}, {}};
+  engine::lowering::Context context{conf, database()};
   auto lowered = engine::lowering::lower(plan, context);
   auto connection = database().connect();
   auto result = connection->Query(lowered.sql);
@@ -88,7 +88,7 @@ TEST_CASE("neighbouring projections and filters become one SELECT") {
   auto p = make_project(base, {plus});
   auto f = make_filter(p, call(kGreater, {column(p), make_long(3)}, TypeId::kBoolean));
   SessionConf conf;
-  engine::lowering::Context context{conf, database(), {}, {}};
+  engine::lowering::Context context{conf, database()};
   auto sql = engine::lowering::lower(f, context).sql;
   CHECK(sql.find("SELECT", 1) == std::string::npos);
   CHECK(run(f) == "4;5;");
@@ -287,7 +287,7 @@ TEST_CASE("recursive CTEs stop at Spark's level") {
   CHECK(run(rec) == "1;2;3;4;");
   rec->max_level = 2;
   SessionConf conf;
-  engine::lowering::Context context{conf, database(), {}, {}};
+  engine::lowering::Context context{conf, database()};
   auto result = database().connect()->Query(engine::lowering::lower(rec, context).sql);
   CHECK(result->HasError());
   CHECK(result->GetError().find("RECURSION_LEVEL_LIMIT_EXCEEDED") != std::string::npos);

@@ -4,8 +4,11 @@
 #include "base/spark_error.h"
 #include "engine/error_map.h"
 #include "engine/lowering/expression_lowering.h"
+#include "engine/lowering/lowering.h"
+#include "engine/time_zone.h"
 #include "engine/type_mapping.h"
 #include "plan/function.h"
+#include "plan/session_conf.h"
 
 namespace tarn::engine::lowering {
 
@@ -114,10 +117,139 @@ std::string grouping(ExpressionLowering& l, const Expression& call) { return "CA
 std::string grouping_id(ExpressionLowering& l, const Expression& call) {
   std::string out = "CAST(GROUPING(";
   for (size_t i = 0; i < call.children.size(); ++i) out += (i ? ", " : "") + l.lower(call.children[i]);
-  return out + ") AS BIGINT)";
+  return out + ") AS " + duckdb_type_sql(call.type) + ")";
+}
+
+// ---- what the session and the clock say
+
+std::string session_text(const std::string& value) { return duckdb_string(value); }
+
+std::string current_user(ExpressionLowering& l, const Expression&) { return session_text(l.context().user); }
+std::string current_catalog(ExpressionLowering& l, const Expression&) { return session_text(l.context().current_catalog); }
+std::string current_schema(ExpressionLowering& l, const Expression&) {
+  const auto& name = l.context().current_namespace;
+  std::string out;
+  for (const auto& part : name) out += (out.empty() ? "" : ".") + part;
+  return session_text(out);
+}
+
+int64_t local_now(ExpressionLowering& l) { return TimeZone::get(l.context().conf.time_zone())->utc_to_local_micros(l.context().now_micros); }
+int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+constexpr int64_t kDayMicros = 86400000000;
+
+std::string current_timestamp(ExpressionLowering& l, const Expression&) { return literal_sql(plan::Value{l.context().now_micros}, TypeId::kTimestamp); }
+std::string localtimestamp(ExpressionLowering& l, const Expression&) { return literal_sql(plan::Value{local_now(l)}, TypeId::kTimestampNtz); }
+std::string current_date(ExpressionLowering& l, const Expression&) {
+  return literal_sql(plan::Value{floor_div(local_now(l), kDayMicros)}, TypeId::kDate);
+}
+std::string current_time(ExpressionLowering& l, const Expression& call) {
+  int64_t local = local_now(l);
+  int64_t nanos = (local - floor_div(local, kDayMicros) * kDayMicros) * 1000;
+  int64_t unit = 1;
+  for (int p = call.type.precision(); p < 9; ++p) unit *= 10;
+  return literal_sql(plan::Value{nanos / unit * unit}, call.type);
+}
+
+std::string monotonically_increasing_id(ExpressionLowering&, const Expression&) { return "(row_number() OVER () - 1)"; }
+
+// ---- higher-order functions
+
+// NULL unless all of these are there.
+std::string unless_null(const std::vector<std::string>& values, const std::string& result) {
+  std::string out = "CASE WHEN ";
+  for (size_t i = 0; i < values.size(); ++i) out += (i ? " AND " : "") + values[i] + " IS NOT NULL";
+  return out + " THEN " + result + " END";
+}
+
+// "lambda x, i: body" with Spark's 0-based INT index.
+std::string indexed_lambda(ExpressionLowering& l, const Expression& lambda) {
+  std::string x = l.fresh_variable();
+  if (plan::as<plan::Lambda>(lambda).parameters.size() == 1) return "lambda " + x + ": " + l.lambda_body(lambda, {x});
+  std::string i = l.fresh_variable();
+  return "lambda " + x + ", " + i + ": " + l.lambda_body(lambda, {x, "CAST(" + i + " - 1 AS INTEGER)"});
+}
+
+std::string transform(ExpressionLowering& l, const Expression& call) {
+  return "list_transform(" + l.lower(call.children.at(0)) + ", " + indexed_lambda(l, *call.children.at(1)) + ")";
+}
+
+std::string filter(ExpressionLowering& l, const Expression& call) {
+  return "list_filter(" + l.lower(call.children.at(0)) + ", " + indexed_lambda(l, *call.children.at(1)) + ")";
+}
+
+// DuckDB's list_reduce wants the accumulator to have the elements' type: both travel in a struct.
+std::string aggregate(ExpressionLowering& l, const Expression& call) {
+  const auto& c = call.children;
+  std::string list = l.lower(c.at(0)), zero = l.lower(c.at(1));
+  std::string element_type = duckdb_type_sql(c[0]->type.element()), zero_type = duckdb_type_sql(c[1]->type);
+  std::string x = l.fresh_variable(), a = l.fresh_variable(), b = l.fresh_variable();
+  std::string step = l.lambda_body(*c.at(2), {"struct_extract(" + a + ", 'acc')", "struct_extract(" + b + ", 'item')"});
+  std::string pairs = "list_transform(" + list + ", lambda " + x + ": struct_pack(acc := NULL::" + zero_type + ", item := " + x + "))";
+  std::string start = "struct_pack(acc := CAST(" + zero + " AS " + zero_type + "), item := NULL::" + element_type + ")";
+  std::string result = "struct_extract(list_reduce(list_prepend(" + start + ", " + pairs + "), lambda " + a + ", " + b + ": struct_pack(acc := CAST(" + step +
+                       " AS " + zero_type + "), item := NULL::" + element_type + ")), 'acc')";
+  if (c.size() > 3) {
+    std::string r = l.fresh_variable();
+    result = "list_extract(list_transform([" + result + "], lambda " + r + ": " + l.lambda_body(*c[3], {r}) + "), 1)";
+  }
+  return unless_null({list}, result);
+}
+
+std::string zip_with(ExpressionLowering& l, const Expression& call) {
+  std::string a = l.lower(call.children.at(0)), b = l.lower(call.children.at(1)), i = l.fresh_variable();
+  // Positions past the end are null in DuckDB as in Spark.
+  std::string body = l.lambda_body(*call.children.at(2), {"list_extract(" + a + ", " + i + ")", "list_extract(" + b + ", " + i + ")"});
+  return unless_null({a, b}, "list_transform(range(1, greatest(len(" + a + "), len(" + b + ")) + 1), lambda " + i + ": " + body + ")");
+}
+
+std::string entry_body(ExpressionLowering& l, const Expression& lambda, const std::string& e) {
+  return l.lambda_body(lambda, {"struct_extract(" + e + ", 'key')", "struct_extract(" + e + ", 'value')"});
+}
+
+std::string map_filter(ExpressionLowering& l, const Expression& call) {
+  std::string e = l.fresh_variable(), m = l.lower(call.children.at(0));
+  return unless_null({m}, "map_from_entries(list_filter(map_entries(" + m + "), lambda " + e + ": " + entry_body(l, *call.children.at(1), e) + "))");
+}
+
+std::string transform_keys(ExpressionLowering& l, const Expression& call) {
+  std::string e = l.fresh_variable(), m = l.lower(call.children.at(0));
+  return unless_null({m}, "spark_map_from_arrays(list_transform(map_entries(" + m + "), lambda " + e + ": " + entry_body(l, *call.children.at(1), e) + "), map_values(" +
+                              m + "), " + duckdb_string(l.context().conf.text("spark.sql.mapKeyDedupPolicy")) + ")");
+}
+
+std::string transform_values(ExpressionLowering& l, const Expression& call) {
+  std::string e = l.fresh_variable(), m = l.lower(call.children.at(0));
+  return unless_null({m}, "MAP(map_keys(" + m + "), list_transform(map_entries(" + m + "), lambda " + e + ": " + entry_body(l, *call.children.at(1), e) + "))");
+}
+
+std::string map_zip_with(ExpressionLowering& l, const Expression& call) {
+  std::string a = l.lower(call.children.at(0)), b = l.lower(call.children.at(1)), k = l.fresh_variable(), n = l.fresh_variable();
+  std::string keys = "list_concat(map_keys(" + a + "), list_filter(map_keys(" + b + "), lambda " + n + ": NOT list_contains(map_keys(" + a + "), " + n + ")))";
+  std::string body = l.lambda_body(*call.children.at(2), {k, "map_extract_value(" + a + ", " + k + ")", "map_extract_value(" + b + ", " + k + ")"});
+  return unless_null({a, b}, "MAP(" + keys + ", list_transform(" + keys + ", lambda " + k + ": " + body + "))");
+}
+
+// Every argument as text and its Spark type as JSON: the kernel formats by type.
+std::string format_string(ExpressionLowering& l, const Expression& call) {
+  std::string values, types;
+  for (size_t i = 1; i < call.children.size(); ++i) {
+    const auto& c = *call.children[i];
+    values += (i > 1 ? ", " : "") + ("CAST(" + l.lower(c) + " AS VARCHAR)");
+    types += (i > 1 ? ", " : "") + duckdb_string(c.type.catalog_string());
+  }
+  return "spark_format_string(" + l.lower(call.children.at(0)) + ", [" + values + "]::VARCHAR[], [" + types + "]::VARCHAR[])";
 }
 
 constexpr SpecialEntry kEntries[] = {
+    {"current_user", current_user},         {"current_catalog", current_catalog},
+    {"current_schema", current_schema},     {"current_timestamp", current_timestamp},
+    {"localtimestamp", localtimestamp},     {"current_date", current_date},
+    {"current_time", current_time},         {"monotonically_increasing_id", monotonically_increasing_id},
+    {"transform", transform},               {"filter", filter},
+    {"aggregate", aggregate},               {"zip_with", zip_with},
+    {"map_filter", map_filter},             {"transform_keys", transform_keys},
+    {"transform_values", transform_values}, {"map_zip_with", map_zip_with},
+    {"format_string", format_string},
     {"get_struct_field", get_struct_field}, {"get_array_struct_fields", get_array_struct_fields},
     {"get_array_item", get_array_item},     {"get_map_value", get_map_value},
     {"case_when", case_when},               {"in_collated", in_collated},

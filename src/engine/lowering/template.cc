@@ -77,30 +77,6 @@ std::string atom(std::string text) {
 
 std::string ExpressionLowering::zone() const { return duckdb_string(context_.conf.time_zone()); }
 
-std::string_view template_of(const plan::FunctionEntry& entry, plan::EvalMode mode, size_t arguments) {
-  std::string_view text = entry.lowering;
-  if (mode == plan::EvalMode::kTry && !entry.lowering_try.empty()) text = entry.lowering_try;
-  if (mode == plan::EvalMode::kLegacy && !entry.lowering_legacy.empty()) text = entry.lowering_legacy;
-  if (text.find(";;") == std::string_view::npos && !(text.size() > 2 && text[1] == ':' && text[2] == ' ')) return text;
-  std::string_view any;
-  for (size_t begin = 0; begin <= text.size();) {
-    size_t end = std::min(text.find(";;", begin), text.size());
-    std::string_view part = text.substr(begin, end - begin);
-    begin = end + 2;
-    size_t colon = part.find(':');
-    if (colon == std::string_view::npos) continue;
-    auto trim = [](std::string_view s) {
-      while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
-      while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
-      return s;
-    };
-    std::string_view count = trim(part.substr(0, colon));
-    if (count == "*") any = trim(part.substr(colon + 1));
-    if (count == std::to_string(arguments)) return trim(part.substr(colon + 1));
-  }
-  return any;
-}
-
 std::string ExpressionLowering::expand(std::string_view text, const std::vector<std::string>& args, const plan::Expression& call) {
   // Types of Spark: number 0 is the result, the others are arguments.
   auto type_at = [&](size_t n) -> const plan::DataType& { return n == 0 || n > call.children.size() ? call.type : call.children[n - 1]->type; };
@@ -168,6 +144,12 @@ std::string ExpressionLowering::expand(std::string_view text, const std::vector<
     else if (name == "s") out += std::to_string(type_at(n).scale());
     else if (name == "json") out += duckdb_string(type_at(n).json());
     else if (name == "mode") out += mode();
+    else if (name == "mapdedup") out += duckdb_string(context_.conf.text("spark.sql.mapKeyDedupPolicy"));
+    else if (name == "text") out += duckdb_string(plan::pretty_sql(*call.children.at(0)));
+    else if (name == "jsons") {
+      for (size_t k = 1; k <= call.children.size(); ++k) out += (k > 1 ? ", " : "") + duckdb_string(type_at(k).json());
+      if (call.children.empty()) drop_comma();
+    }
     else if (name == "coll") out += duckdb_string(type_at(std::max<size_t>(n, 1)).id() == plan::TypeId::kString ? type_at(std::max<size_t>(n, 1)).collation() : "UTF8_BINARY");
     else throw internal_error("unknown placeholder $" + std::string(name) + " in the template " + std::string(text));
     i = j;
