@@ -20,8 +20,9 @@ namespace tarn::engine {
 
 namespace {
 
-std::mutex registry_mu;
-std::unordered_map<uint64_t, std::shared_ptr<arrow::Table>> registry;  // guarded by registry_mu
+// Never destroyed: handles may go while the process exits.
+std::mutex& registry_mu = *new std::mutex;
+std::unordered_map<uint64_t, std::shared_ptr<arrow::Table>>& registry = *new std::unordered_map<uint64_t, std::shared_ptr<arrow::Table>>;  // guarded by registry_mu
 uint64_t next_handle = 1;                                              // guarded by registry_mu
 
 std::shared_ptr<arrow::Table> find_table(uint64_t id) {

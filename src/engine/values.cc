@@ -12,6 +12,9 @@
 #include "duckdb.hpp"
 #include "engine/type_mapping.h"
 
+// Clients before 4.1 read these fields only.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 namespace tarn::engine {
 
 namespace {
