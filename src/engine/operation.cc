@@ -198,14 +198,12 @@ PlanPtr Operation::with_cached_data_inner(const PlanPtr& plan) {
 std::shared_ptr<KeptTable> Operation::keep(const PlanPtr& plan) {
   auto query = lower_prepared(plan);
   auto table = std::make_shared<KeptTable>(session_.engine->database);
-  std::string columns, names;
+  std::string columns;
   for (size_t i = 0; i < plan->output.size(); ++i) {
-    std::string name = "c" + std::to_string(i);
-    columns += (i ? ", " : "") + ("CAST(" + name + " AS " + duckdb_type_sql(plan->output[i].type) + ") AS " + name);
-    names += (i ? ", " : "") + name;
+    columns += (i ? ", " : "") + ("CAST(" + lowering::column_name(plan->output[i].id) + " AS " + duckdb_type_sql(plan->output[i].type) + ") AS c" + std::to_string(i));
   }
-  if (columns.empty()) columns = names = "c0";
-  run("CREATE TABLE " + table->name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q(" + names + ")");
+  if (columns.empty()) columns = "c0";
+  run("CREATE TABLE " + table->name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q");
   return table;
 }
 

@@ -37,6 +37,7 @@ struct Attribute {
   bool nullable = true;
   std::string metadata;                 // JSON object text, empty = {}
   std::vector<std::string> qualifier;   // e.g. {spark_catalog, default, t} or {alias}
+  ExprId duplicate_of = 0;              // a second copy of a column in one list: names mean the first
   bool qualified_only = false;          // hidden attributes: found by a qualified name only (key of a USING join)
 };
 
@@ -134,6 +135,7 @@ struct WindowExpr : Expression {
   std::vector<ExprPtr> partition_by;
   std::vector<ExprPtr> order_by;       // SortOrder nodes
   bool rows = false;                   // ROWS, else RANGE; always explicit after analysis
+  bool ignore_nulls = false;           // lead, lag, nth_value … IGNORE NULLS (an AggregateCall has its own)
   FrameBound lower, upper;
   WindowExpr() : Expression(kKind) {}
 };

@@ -403,6 +403,7 @@ class Writer {
     if (auto* c = try_as<Call>(*w.children[0]);
         c && (c->name == "rank" || c->name == "dense_rank" || c->name == "percent_rank"))
       function = upper(c->name) + "()";
+    if (w.ignore_nulls) function += " ignore nulls";
     return function + " OVER (" + spec + ")";
   }
 

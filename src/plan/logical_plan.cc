@@ -10,7 +10,20 @@ namespace tarn::plan {
 PlanPtr make_project(PlanPtr child, std::vector<ExprPtr> named) {
   auto p = std::make_shared<Project>();
   p->output.reserve(named.size());
-  for (const auto& e : named) p->output.push_back(to_attribute(*e));
+  std::unordered_map<ExprId, size_t> seen;
+  for (auto& e : named) {
+    Attribute a = to_attribute(*e);
+    if (!seen.emplace(a.id, 0).second) {
+      // The same column again needs an id of its own; for names it stays one column.
+      ExprId first = a.id;
+      e = make_alias(e->kind == ExprKind::kAlias ? e->children[0] : e, a.name);
+      auto qualifier = a.qualifier;
+      a = to_attribute(*e);
+      a.qualifier = std::move(qualifier);
+      a.duplicate_of = first;
+    }
+    p->output.push_back(std::move(a));
+  }
   p->expressions = std::move(named);
   p->children.push_back(std::move(child));
   return p;
@@ -152,7 +165,10 @@ class Refresher {
       for (auto& id : r.source_ids)
         if (auto it = ids_.find(id); it != ids_.end()) id = it->second;
     }
-    for (auto& a : n->output) a.id = fresh(a.id);
+    for (auto& a : n->output) {
+      a.id = fresh(a.id);
+      if (a.duplicate_of) a.duplicate_of = fresh(a.duplicate_of);
+    }
     for (auto& a : n->hidden) a.id = fresh(a.id);
     if (n->kind == PlanKind::kGenerate)
       for (auto& a : mut<Generate>(*n).generator_output) a.id = fresh(a.id);

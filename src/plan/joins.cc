@@ -1,0 +1,284 @@
+// Joins. Source: ResolveNaturalAndUsingJoin, CheckAnalysis, LateralJoin, RewriteAsOfJoin.
+#include <algorithm>
+#include <set>
+
+#include "plan/analyzer_impl.h"
+
+namespace tarn::plan {
+
+namespace {
+
+JoinType join_type(int t) {
+  switch (t) {
+    case sc::Join::JOIN_TYPE_UNSPECIFIED:
+    case sc::Join::JOIN_TYPE_INNER: return JoinType::kInner;
+    case sc::Join::JOIN_TYPE_FULL_OUTER: return JoinType::kFullOuter;
+    case sc::Join::JOIN_TYPE_LEFT_OUTER: return JoinType::kLeftOuter;
+    case sc::Join::JOIN_TYPE_RIGHT_OUTER: return JoinType::kRightOuter;
+    case sc::Join::JOIN_TYPE_LEFT_ANTI: return JoinType::kLeftAnti;
+    case sc::Join::JOIN_TYPE_LEFT_SEMI: return JoinType::kLeftSemi;
+    case sc::Join::JOIN_TYPE_CROSS: return JoinType::kCross;
+    default: throw internal_error("unknown join type");
+  }
+}
+
+bool shares_ids(const LogicalPlan& a, const LogicalPlan& b) {
+  std::set<ExprId> ids;
+  for (const auto& x : a.output) ids.insert(x.id);
+  for (const auto& x : a.hidden) ids.insert(x.id);
+  for (const auto& x : b.output)
+    if (ids.count(x.id)) return true;
+  for (const auto& x : b.hidden)
+    if (ids.count(x.id)) return true;
+  return false;
+}
+
+std::string join_type_sql(JoinType t) {
+  const char* const names[] = {"INNER", "CROSS", "LEFT OUTER", "RIGHT OUTER", "FULL OUTER", "LEFT SEMI", "LEFT ANTI"};
+  return names[static_cast<int>(t)];
+}
+
+}  // namespace
+
+PlanPtr Analyzer::make_join(PlanPtr left, PlanPtr right, JoinType type, ExprPtr condition, bool lateral) {
+  auto j = std::make_shared<Join>();
+  j->type = type;
+  j->lateral = lateral;
+  bool one_sided = type == JoinType::kLeftSemi || type == JoinType::kLeftAnti;
+  auto take = [&](const LogicalPlan& p, bool optional) {
+    for (auto a : p.output) {
+      a.nullable = a.nullable || optional;
+      j->output.push_back(std::move(a));
+    }
+    for (auto a : p.hidden) {
+      a.nullable = a.nullable || optional;
+      j->hidden.push_back(std::move(a));
+    }
+  };
+  take(*left, type == JoinType::kRightOuter || type == JoinType::kFullOuter);
+  if (!one_sided) take(*right, type == JoinType::kLeftOuter || type == JoinType::kFullOuter);
+  j->condition = std::move(condition);
+  j->children = {std::move(left), std::move(right)};
+  return j;
+}
+
+PlanPtr Analyzer::join_sides(const sc::Relation& left_proto, const sc::Relation& right_proto, JoinType type, bool lateral, const sc::Expression* condition_proto,
+                             const google::protobuf::RepeatedPtrField<std::string>* columns, bool natural) {
+  auto left = relation(left_proto);
+  if (lateral && type != JoinType::kInner && type != JoinType::kCross && type != JoinType::kLeftOuter)
+    throw analysis_error("INVALID_LATERAL_JOIN_TYPE", {{"joinType", join_type_sql(type)}});
+  PlanPtr right;
+  if (lateral) {
+    Scope scope = scope_of(left);
+    ++subquery_level_;
+    struct Back {
+      Analyzer& a;
+      ~Back() { --a.subquery_level_; }
+    } back{*this};
+    right = relation_in(right_proto, &scope);
+    // The right side may take the left's hidden columns.
+    std::vector<ExprPtr> outer = outer_references(*right);
+    std::vector<ExprId> want;
+    for (const auto& r : outer)
+      if (std::any_of(left->hidden.begin(), left->hidden.end(), [&](const Attribute& a) { return a.id == as<AttributeRef>(*r).id; })) want.push_back(as<AttributeRef>(*r).id);
+    if (!want.empty())
+      if (auto wider = expose(left, want)) left = wider;
+  } else {
+    right = relation(right_proto);
+  }
+  if (shares_ids(*left, *right)) right = with_fresh_ids(right);
+  if (natural || (columns && columns->size() > 0)) {
+    std::vector<std::string> names;
+    if (!natural) names.assign(columns->begin(), columns->end());
+    return using_join(std::move(left), std::move(right), type, names, natural);
+  }
+  ExprPtr c;
+  if (condition_proto) {
+    Scope scope({left, right}, around_, case_sensitive_);
+    Env env = env_over(scope, "Join");
+    c = condition(*condition_proto, env);
+    if (c->type.id() != TypeId::kBoolean)
+      throw analysis_error("JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", {{"joinCondition", quote_sql(pretty_sql(*c))}, {"conditionType", quote_sql(c->type.sql())}});
+    if (contains_aggregate(*c) || contains_window(*c) || contains_generator(*c))
+      throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*c))}});
+    left = provide(left, {c});
+    right = provide(right, {c});
+    if (type == JoinType::kCross) type = JoinType::kInner;
+  }
+  return make_join(std::move(left), std::move(right), type, std::move(c), lateral);
+}
+
+PlanPtr Analyzer::using_join(PlanPtr left, PlanPtr right, JoinType type, const std::vector<std::string>& given, bool natural) {
+  std::vector<std::string> names = given;
+  if (natural) {
+    for (const auto& a : left->output)
+      for (const auto& b : right->output)
+        if (same_name(a.name, b.name, case_sensitive_)) {
+          names.push_back(a.name);
+          break;
+        }
+  }
+  std::vector<Attribute> left_keys, right_keys;
+  auto side = [&](const PlanPtr& p, const std::string& name, const char* which) {
+    std::vector<const Attribute*> hits;
+    for (const auto& a : p->output)
+      if (same_name(a.name, name, case_sensitive_)) hits.push_back(&a);
+    if (hits.empty()) {
+      std::vector<std::string> all;
+      for (const auto& a : p->output) all.push_back(name_text({a.name}));
+      std::sort(all.begin(), all.end());
+      std::string text;
+      for (const auto& x : all) text += (text.empty() ? "" : ", ") + x;
+      throw analysis_error("UNRESOLVED_USING_COLUMN_FOR_JOIN", {{"colName", name_text({name})}, {"side", which}, {"suggestion", text}});
+    }
+    if (hits.size() > 1) {
+      std::string text;
+      for (const auto* a : hits) {
+        Parts full = a->qualifier;
+        full.push_back(a->name);
+        text += (text.empty() ? "" : ", ") + name_text(full);
+      }
+      throw analysis_error("AMBIGUOUS_REFERENCE", {{"name", name_text({name})}, {"referenceNames", "[" + text + "]"}});
+    }
+    return *hits[0];
+  };
+  ExprPtr condition;
+  for (const auto& n : names) {
+    left_keys.push_back(side(left, n, "left"));
+    right_keys.push_back(side(right, n, "right"));
+    auto equal = call("=", {make_ref(left_keys.back()), make_ref(right_keys.back())});
+    condition = condition ? call("and", {condition, equal}) : equal;
+  }
+  auto is_key = [](const std::vector<Attribute>& keys, ExprId id) { return std::any_of(keys.begin(), keys.end(), [&](const Attribute& k) { return k.id == id; }); };
+  auto joined = make_join(left, right, condition || type != JoinType::kCross ? (type == JoinType::kCross && condition ? JoinType::kInner : type) : type, condition);
+  auto from_join = [&](ExprId id) {
+    for (const auto& a : joined->output)
+      if (a.id == id) return a;
+    throw internal_error("a join lost a column");
+  };
+  std::vector<ExprPtr> list;
+  std::vector<Attribute> hidden;
+  auto rest = [&](const PlanPtr& p, const std::vector<Attribute>& keys) {
+    for (const auto& a : p->output)
+      if (!is_key(keys, a.id)) list.push_back(make_ref(from_join(a.id)));
+  };
+  auto hide = [&](const std::vector<Attribute>& keys) {
+    for (const auto& k : keys) {
+      Attribute a = from_join(k.id);
+      a.qualified_only = true;
+      hidden.push_back(std::move(a));
+    }
+  };
+  switch (type) {
+    case JoinType::kLeftSemi:
+    case JoinType::kLeftAnti:
+      for (const auto& k : left_keys) list.push_back(make_ref(from_join(k.id)));
+      rest(left, left_keys);
+      break;
+    case JoinType::kRightOuter:
+      for (const auto& k : right_keys) list.push_back(make_ref(from_join(k.id)));
+      rest(left, left_keys);
+      rest(right, right_keys);
+      hide(left_keys);
+      break;
+    case JoinType::kFullOuter:
+      for (size_t i = 0; i < left_keys.size(); ++i)
+        list.push_back(make_alias(call("coalesce", {make_ref(from_join(left_keys[i].id)), make_ref(from_join(right_keys[i].id))}), left_keys[i].name));
+      rest(left, left_keys);
+      rest(right, right_keys);
+      hide(left_keys);
+      hide(right_keys);
+      break;
+    default:
+      for (const auto& k : left_keys) list.push_back(make_ref(from_join(k.id)));
+      rest(left, left_keys);
+      rest(right, right_keys);
+      hide(right_keys);
+  }
+  for (const auto& a : joined->hidden) hidden.push_back(a);
+  auto out = std::const_pointer_cast<LogicalPlan>(make_project(joined, std::move(list)));
+  out->hidden = std::move(hidden);
+  return out;
+}
+
+PlanPtr Analyzer::join(const sc::Join& j) {
+  if (j.has_join_data_type()) throw not_built("joinWith of typed Datasets");
+  if (j.has_join_condition() && j.using_columns_size() > 0) throw analysis_error("CONNECT_INVALID_PLAN.USING_COLUMNS_OR_JOIN_CONDITION_SET_IN_JOIN");
+  auto type = join_type(j.join_type());
+  return join_sides(j.left(), j.right(), type, false, j.has_join_condition() ? &j.join_condition() : nullptr, &j.using_columns(), false);
+}
+
+PlanPtr Analyzer::natural_join(const tarn::sql::NaturalJoin& j) {
+  return join_sides(j.join().left(), j.join().right(), join_type(j.join().join_type()), j.lateral(), nullptr, nullptr, true);
+}
+
+PlanPtr Analyzer::lateral_join(const sc::LateralJoin& j) {
+  return join_sides(j.left(), j.right(), join_type(j.join_type()), true, j.has_join_condition() ? &j.join_condition() : nullptr, nullptr, false);
+}
+
+// For each left row the nearest right row: a lateral sub-select ordered by the distance, of one row.
+PlanPtr Analyzer::as_of_join(const sc::AsOfJoin& j) {
+  auto left = relation(j.left());
+  auto right = relation(j.right());
+  if (shares_ids(*left, *right)) right = with_fresh_ids(right);
+  Scope both({left, right}, around_, case_sensitive_);
+  Env env = env_over(both, "AsOfJoin");
+  auto plain = [](ExprPtr e) { return e->kind == ExprKind::kAlias ? e->children[0] : e; };
+  auto l = plain(expression(j.left_as_of(), env)), r = plain(expression(j.right_as_of(), env));
+  std::string direction = lower_case(j.direction());
+  bool backward = direction == "backward", forward = direction == "forward", nearest = direction == "nearest";
+  if (!backward && !forward && !nearest)
+    throw analysis_error("AS_OF_JOIN.UNSUPPORTED_DIRECTION", {{"direction", j.direction()}, {"supported", "'forward', 'backward', 'nearest'"}});
+  std::string kind = lower_case(j.join_type());
+  kind.erase(std::remove(kind.begin(), kind.end(), '_'), kind.end());
+  JoinType type;
+  if (kind.empty() || kind == "inner") type = JoinType::kInner;
+  else if (kind == "left" || kind == "leftouter" || kind == "outer") type = JoinType::kLeftOuter;
+  else throw analysis_error("UNSUPPORTED_JOIN_TYPE", {{"typ", j.join_type()}, {"supported", "'inner', 'leftouter', 'left', 'left_outer'"}});
+
+  ExprPtr condition;
+  auto add = [&](ExprPtr e) { condition = condition ? call("and", {condition, e}) : e; };
+  bool exact = j.allow_exact_matches();
+  if (backward) add(call(exact ? ">=" : ">", {l, r}));
+  if (forward) add(call(exact ? "<=" : "<", {l, r}));
+  if (nearest && !exact) add(call("not", {call("=", {l, r})}));
+  auto distance = backward ? call("-", {l, r}) : forward ? call("-", {r, l}) : call("if", {call(">", {l, r}), call("-", {l, r}), call("-", {r, l})});
+  if (j.has_tolerance()) {
+    auto t = plain(expression(j.tolerance(), env));
+    if (!is_foldable(*t)) throw analysis_error("AS_OF_JOIN.TOLERANCE_IS_UNFOLDABLE");
+    if (backward) add(call(">=", {r, call("-", {l, t})}));
+    else if (forward) add(call("<=", {r, call("+", {l, t})}));
+    else add(call("and", {call(">=", {r, call("-", {l, t})}), call("<=", {r, call("+", {l, t})})}));
+  }
+  if (j.using_columns_size() > 0) {
+    for (const auto& n : j.using_columns()) {
+      auto a = try_column(left, {n}), b = try_column(right, {n});
+      if (!a || !b)
+        throw analysis_error("UNRESOLVED_USING_COLUMN_FOR_JOIN", {{"colName", name_text({n})}, {"side", a ? "right" : "left"}, {"suggestion", ""}});
+      add(call("=", {*a, *b}));
+    }
+  } else if (j.has_join_expr()) {
+    add(plain(expression(j.join_expr(), env)));
+  }
+  // The right side as a lateral query: left columns become outer references.
+  auto outer = [&](const ExprPtr& e) {
+    return transform(e, [&](const ExprPtr& x) -> ExprPtr {
+      auto* a = try_as<AttributeRef>(*x);
+      if (!a || !std::any_of(left->output.begin(), left->output.end(), [&](const Attribute& o) { return o.id == a->id; })) return nullptr;
+      auto n = std::make_shared<AttributeRef>(*a);
+      n->outer = true;
+      return n;
+    });
+  };
+  PlanPtr q = condition ? make_filter(right, outer(condition)) : right;
+  auto order = std::make_shared<SortOrder>();
+  auto key = outer(distance);
+  order->type = key->type;
+  order->children.push_back(key);
+  order->nulls_first = false;
+  q = sort(q, {order}, true);
+  q = make_limit(q, make_int(1), nullptr);
+  return make_join(left, q, type, type == JoinType::kLeftOuter ? make_bool(true) : nullptr, true);
+}
+
+}  // namespace tarn::plan

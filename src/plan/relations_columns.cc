@@ -1,0 +1,356 @@
+// Relations that change the list of columns: toDF, withColumns, drop, to, unpivot, transpose, |> SET.
+// Source: Dataset, UnpivotTransformer, ResolveTranspose, Project.matchSchema.
+#include <algorithm>
+#include <set>
+
+#include "plan/analyzer_impl.h"
+
+// Clients before 4.0 fill in fields that are deprecated now.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+namespace tarn::plan {
+
+PlanPtr Analyzer::to_df(const sc::ToDF& t) { return rename_columns(relation(t.input()), {t.column_names().begin(), t.column_names().end()}); }
+
+PlanPtr Analyzer::with_columns(const sc::WithColumns& w) {
+  auto child = relation(w.input());
+  Scope scope = scope_of(child);
+  Env env = env_over(scope, "Project");
+  std::vector<ExprPtr> made;
+  std::vector<std::string> names;
+  for (const auto& a : w.aliases()) {
+    if (a.name_size() != 1) throw analysis_error("CONNECT_INVALID_PLAN.WITH_COLUMNS_REQUIRE_SINGLE_NAME_PART", {{"got", ""}});
+    for (const auto& n : names)
+      if (same_name(n, a.name(0), case_sensitive_)) throw analysis_error("COLUMN_ALREADY_EXISTS", {{"columnName", name_text({case_sensitive_ ? a.name(0) : lower_case(a.name(0))})}});
+    auto e = expression(a.expr(), env);
+    std::string metadata = a.has_metadata() ? a.metadata() : "";
+    if (e->kind == ExprKind::kAlias) {
+      if (metadata.empty()) metadata = as<Alias>(*e).metadata;
+      e = e->children[0];
+    }
+    auto alias = std::make_shared<Alias>(as<Alias>(*make_alias(e, a.name(0))));
+    alias->metadata = metadata;
+    made.push_back(alias);
+    names.push_back(a.name(0));
+  }
+  std::vector<SelectItem> items;
+  std::vector<bool> used(made.size());
+  auto add = [&](ExprPtr e) {
+    SelectItem i;
+    if (e->kind == ExprKind::kAlias && is_generator(*e->children[0])) {
+      i.generator = true;
+      i.names = {as<Alias>(*e).name};
+      e = e->children[0];
+    }
+    i.expression = std::move(e);
+    items.push_back(std::move(i));
+  };
+  for (const auto& a : child->output) {
+    size_t k = 0;
+    while (k < names.size() && !same_name(names[k], a.name, case_sensitive_)) ++k;
+    if (k == names.size()) {
+      add(make_ref(a));
+    } else {
+      // A column that is there twice is replaced twice.
+      add(used[k] ? make_alias(made[k]->children[0], names[k]) : made[k]);
+      used[k] = true;
+    }
+  }
+  for (size_t k = 0; k < made.size(); ++k)
+    if (!used[k]) add(made[k]);
+  return project_items(std::move(child), std::move(items));
+}
+
+PlanPtr Analyzer::with_columns_renamed(const sc::WithColumnsRenamed& w) {
+  auto child = relation(w.input());
+  std::vector<std::pair<std::string, std::string>> renames;
+  for (const auto& r : w.renames()) renames.emplace_back(r.col_name(), r.new_col_name());
+  if (renames.empty())
+    for (const auto& [a, b] : w.rename_columns_map()) renames.emplace_back(a, b);
+  // One after the other: a later rename sees the names that earlier ones gave.
+  std::vector<std::string> names;
+  for (const auto& a : child->output) names.push_back(a.name);
+  std::vector<bool> changed(names.size());
+  bool any = false;
+  for (const auto& [from, to] : renames)
+    for (size_t i = 0; i < names.size(); ++i)
+      if (same_name(names[i], from, case_sensitive_)) {
+        names[i] = to;
+        changed[i] = any = true;
+      }
+  if (!any) return child;
+  std::set<std::string> seen;
+  for (size_t i = 0; i < names.size(); ++i) {
+    std::string key = case_sensitive_ ? names[i] : lower_case(names[i]);
+    bool again = !seen.insert(key).second;
+    bool was_twice = std::count_if(child->output.begin(), child->output.end(), [&](const Attribute& a) { return same_name(a.name, names[i], case_sensitive_); }) > 1;
+    if (again && !was_twice) throw analysis_error("COLUMN_ALREADY_EXISTS", {{"columnName", name_text({key})}});
+  }
+  std::vector<SelectItem> items;
+  for (size_t i = 0; i < names.size(); ++i) {
+    SelectItem item;
+    auto ref = make_ref(child->output[i]);
+    item.expression = changed[i] ? make_alias(ref, names[i]) : ref;
+    items.push_back(std::move(item));
+  }
+  return project_items(std::move(child), std::move(items));
+}
+
+PlanPtr Analyzer::drop_columns(PlanPtr child, const std::vector<ExprId>& ids) {
+  if (ids.empty()) return child;
+  std::vector<SelectItem> items;
+  for (const auto& a : child->output) {
+    if (std::find(ids.begin(), ids.end(), a.id) != ids.end()) continue;
+    SelectItem i;
+    i.expression = make_ref(a);
+    items.push_back(std::move(i));
+  }
+  return project_items(std::move(child), std::move(items));
+}
+
+PlanPtr Analyzer::drop(const sc::Drop& d) {
+  auto child = relation(d.input());
+  std::vector<ExprId> ids;
+  for (const auto& n : d.column_names())
+    for (const auto& a : child->output)
+      if (same_name(a.name, n, case_sensitive_)) ids.push_back(a.id);
+  Scope scope = scope_of(child);
+  for (const auto& e : d.columns()) {
+    Env env = env_over(scope, "Drop");
+    ExprPtr x;
+    try {
+      x = expression(e, env);
+    } catch (const SparkError& error) {
+      // What isn't there needs no dropping.
+      if (error.condition().starts_with("UNRESOLVED_COLUMN") || error.condition() == "CANNOT_RESOLVE_DATAFRAME_COLUMN") continue;
+      throw;
+    }
+    if (auto* a = try_as<AttributeRef>(*x); a && !a->outer) ids.push_back(a->id);
+  }
+  return drop_columns(std::move(child), ids);
+}
+
+PlanPtr Analyzer::pipe_drop(const tarn::sql::PipeDrop& p) {
+  auto child = relation(p.input());
+  Scope scope = scope_of(child);
+  Env env = env_over(scope, "DataFrameDropColumns");
+  std::vector<ExprId> ids;
+  for (const auto& e : p.columns()) {
+    auto x = expression(e, env);
+    if (auto* a = try_as<AttributeRef>(*x)) ids.push_back(a->id);
+  }
+  return drop_columns(std::move(child), ids);
+}
+
+PlanPtr Analyzer::pipe_set(const tarn::sql::StarProject& p) {
+  auto child = relation(p.input());
+  for (const auto& s : p.assignments()) {
+    if (s.column_size() > 1) throw analysis_error("UNSUPPORTED_FEATURE.REPLACE_NESTED_COLUMN", {{"colName", name_text({s.column().begin(), s.column().end()})}});
+    Scope scope = scope_of(child);
+    Env env = env_over(scope, "Project");
+    auto e = expression(s.value(), env);
+    if (e->kind == ExprKind::kAlias) e = e->children[0];
+    std::vector<SelectItem> items;
+    bool found = false;
+    for (const auto& a : child->output) {
+      SelectItem i;
+      bool hit = same_name(a.name, s.column(0), case_sensitive_);
+      found = found || hit;
+      i.expression = hit ? make_alias(e, a.name) : make_ref(a);
+      items.push_back(std::move(i));
+    }
+    if (!found) throw scope.unresolved({s.column(0)});
+    auto before = child->output;
+    auto next = std::const_pointer_cast<LogicalPlan>(project_items(std::move(child), std::move(items)));
+    for (size_t i = 0; i < next->output.size() && i < before.size(); ++i) next->output[i].qualifier = before[i].qualifier;
+    child = next;
+  }
+  return child;
+}
+
+// ------------------------------------------------------------------------------------------------------------- to(schema)
+
+namespace {
+
+// A value as `to`: fields by name, casts upward only.
+ExprPtr reconcile(Analyzer& a, const ExprPtr& e, const DataType& to, const Parts& path) {
+  if (e->type == to) return e;
+  if (e->type.id() == TypeId::kStruct && to.id() == TypeId::kStruct && !e->type.same_type(to)) {
+    std::vector<ExprPtr> args;
+    for (const auto& f : to.fields()) {
+      auto i = e->type.field_index(f.name, a.case_sensitive());
+      Parts inner = path;
+      inner.push_back(f.name);
+      args.push_back(make_string(f.name));
+      if (!i) {
+        if (!f.nullable) throw analysis_error("UNRESOLVED_FIELD.WITHOUT_SUGGESTION", {{"fieldName", name_text({f.name})}, {"columnPath", name_text(path)}});
+        args.push_back(make_null(f.type()));
+        continue;
+      }
+      const auto& source = e->type.fields()[*i];
+      if (source.nullable && !f.nullable) throw analysis_error("NULLABLE_COLUMN_OR_FIELD", {{"name", name_text(inner)}});
+      args.push_back(reconcile(a, a.field_of(e, *i), f.type(), inner));
+    }
+    auto made = a.call("named_struct", std::move(args));
+    return e->nullable ? a.call("if", {a.call("isnull", {e}), make_null(made->type), made}) : made;
+  }
+  if (e->type.same_type(to)) return make_cast(e, to, EvalMode::kAnsi);
+  if (!can_store_assign(e->type, to, "ANSI"))
+    throw analysis_error("INVALID_COLUMN_OR_FIELD_DATA_TYPE", {{"name", name_text(path)}, {"type", quote_sql(e->type.sql())}, {"expectedType", quote_sql(to.sql())}});
+  return make_cast(e, to, EvalMode::kAnsi);
+}
+
+}  // namespace
+
+ExprPtr Analyzer::field_of(const ExprPtr& base, size_t i) { return fields(base, {"", base->type.fields()[i].name}, 1); }
+
+PlanPtr Analyzer::to_schema(const sc::ToSchema& t) {
+  auto child = relation(t.input());
+  DataType schema = data_type(t.schema());
+  if (schema.id() != TypeId::kStruct) throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(schema.sql())}});
+  std::vector<ExprPtr> list;
+  for (const auto& f : schema.fields()) {
+    std::vector<const Attribute*> hits;
+    for (const auto& a : child->output)
+      if (same_name(a.name, f.name, case_sensitive_)) hits.push_back(&a);
+    if (hits.size() > 1) throw analysis_error("AMBIGUOUS_COLUMN_OR_FIELD", {{"name", name_text({f.name})}, {"n", std::to_string(hits.size())}});
+    ExprPtr e;
+    std::string metadata = f.metadata;
+    if (hits.empty()) {
+      if (!f.nullable) throw Scope({child}, nullptr, case_sensitive_).unresolved({f.name});
+      e = make_null(f.type());
+    } else {
+      if (hits[0]->nullable && !f.nullable) throw analysis_error("NULLABLE_COLUMN_OR_FIELD", {{"name", name_text({f.name})}});
+      if (metadata.empty()) metadata = hits[0]->metadata;
+      e = reconcile(*this, make_ref(*hits[0]), f.type(), {f.name});
+    }
+    auto alias = std::make_shared<Alias>(as<Alias>(*make_alias(e, f.name)));
+    alias->metadata = metadata;
+    list.push_back(alias);
+  }
+  return make_project(std::move(child), std::move(list));
+}
+
+// ---------------------------------------------------------------------------------------------------------------- unpivot
+
+PlanPtr Analyzer::make_unpivot(PlanPtr child, std::vector<ExprPtr> ids, std::vector<UnpivotSet> sets, const std::string& name_column,
+                               const std::vector<std::string>& value_columns, bool include_nulls) {
+  size_t width = value_columns.size();
+  if (sets.empty()) throw analysis_error("UNPIVOT_REQUIRES_VALUE_COLUMNS");
+  for (const auto& s : sets)
+    if (s.columns.size() != width) {
+      throw analysis_error("UNPIVOT_VALUE_SIZE_MISMATCH", {{"names", std::to_string(width)}});
+    }
+  std::vector<DataType> types;
+  for (size_t k = 0; k < width; ++k) {
+    std::vector<DataType> all;
+    for (const auto& s : sets) all.push_back(s.columns[k]->type);
+    auto t = common_type(all, conf_.ansi());
+    if (!t) {
+      std::vector<std::string> seen;
+      std::string text;
+      for (const auto& s : sets) {
+        std::string type = quote_sql(s.columns[k]->type.sql());
+        auto it = std::find_if(seen.begin(), seen.end(), [&](const std::string& x) { return x.starts_with(type + " ("); });
+        if (it == seen.end()) seen.push_back(type + " (" + name_text({to_attribute(*s.columns[k]).name}));
+        else *it += ", " + name_text({to_attribute(*s.columns[k]).name});
+      }
+      for (const auto& x : seen) text += (text.empty() ? "" : ", ") + x + ")";
+      throw analysis_error("UNPIVOT_VALUE_DATA_TYPE_MISMATCH", {{"types", text}});
+    }
+    types.push_back(*t);
+  }
+  // An array of (name, values…) for each row, exploded.
+  std::vector<ExprPtr> entries;
+  for (const auto& s : sets) {
+    std::string name;
+    if (s.alias) name = *s.alias;
+    else
+      for (const auto& c : s.columns) name += (name.empty() ? "" : "_") + to_attribute(*c).name;
+    std::vector<ExprPtr> args{make_string("v0"), make_string(name)};
+    for (size_t k = 0; k < width; ++k) {
+      args.push_back(make_string("v" + std::to_string(k + 1)));
+      ExprPtr v = s.columns[k]->kind == ExprKind::kAlias ? s.columns[k]->children[0] : s.columns[k];
+      if (!v->type.structurally_equal(types[k])) v = make_cast(v, types[k], mode());
+      args.push_back(v);
+    }
+    entries.push_back(call("named_struct", std::move(args)));
+  }
+  auto generator = call("inline", {call("array", std::move(entries))});
+  std::vector<std::string> names{name_column};
+  names.insert(names.end(), value_columns.begin(), value_columns.end());
+  auto provided = provide(child, {generator});
+  auto g = generator_plan(provided, generator, false, names, {});
+  size_t first = provided->output.size();
+  if (!include_nulls) {
+    ExprPtr keep;
+    for (size_t k = 1; k <= width; ++k) {
+      auto x = call("isnotnull", {make_ref(g->output[first + k])});
+      keep = keep ? call("or", {keep, x}) : x;
+    }
+    g = make_filter(g, keep);
+  }
+  std::vector<ExprPtr> list = std::move(ids);
+  for (size_t k = 0; k <= width; ++k) list.push_back(make_ref(g->output[first + k]));
+  return make_project(g, std::move(list));
+}
+
+PlanPtr Analyzer::unpivot(const sc::Unpivot& u) {
+  auto child = relation(u.input());
+  Scope scope = scope_of(child);
+  Env env = env_over(scope, "Unpivot");
+  std::vector<SelectItem> ids, values;
+  for (const auto& e : u.ids()) named(e, env, ids);
+  if (u.has_values()) {
+    for (const auto& e : u.values().values()) named(e, env, values);
+  } else {
+    for (const auto& a : child->output) {
+      bool is_id = std::any_of(ids.begin(), ids.end(), [&](const SelectItem& i) {
+        auto* r = try_as<AttributeRef>(i.expression);
+        return r && r->id == a.id;
+      });
+      if (is_id) continue;
+      SelectItem i;
+      i.expression = make_ref(a);
+      values.push_back(std::move(i));
+    }
+  }
+  std::vector<UnpivotSet> sets;
+  for (auto& v : values) sets.push_back({{v.expression}, std::nullopt});
+  std::vector<ExprPtr> id_list;
+  for (auto& i : ids) id_list.push_back(i.expression);
+  return make_unpivot(child, std::move(id_list), std::move(sets), u.variable_column_name(), {u.value_column_name()}, true);
+}
+
+PlanPtr Analyzer::sql_unpivot(const tarn::sql::SqlUnpivot& u) {
+  auto child = relation(u.input());
+  Scope scope = scope_of(child);
+  Env env = env_over(scope, "Unpivot");
+  std::vector<UnpivotSet> sets;
+  std::set<ExprId> used;
+  for (const auto& s : u.sets()) {
+    UnpivotSet set;
+    for (const auto& e : s.columns()) {
+      std::vector<SelectItem> items;
+      named(e, env, items);
+      for (auto& i : items) {
+        for (ExprId id : referenced_ids(*i.expression)) used.insert(id);
+        set.columns.push_back(i.expression);
+      }
+    }
+    if (s.has_alias()) set.alias = s.alias();
+    // A star in a list of single columns stands for one set each.
+    if (u.value_columns_size() == 1 && set.columns.size() > 1 && !s.has_alias())
+      for (auto& c : set.columns) sets.push_back({{c}, std::nullopt});
+    else sets.push_back(std::move(set));
+  }
+  std::vector<ExprPtr> ids;
+  for (const auto& a : child->output)
+    if (!used.count(a.id)) ids.push_back(make_ref(a));
+  return make_unpivot(child, std::move(ids), std::move(sets), u.name_column(), {u.value_columns().begin(), u.value_columns().end()}, u.include_nulls());
+}
+
+// The result's columns are the values of the index column: they are only known when the query runs.
+PlanPtr Analyzer::transpose(const sc::Transpose&) { throw not_built("transpose()"); }
+
+}  // namespace tarn::plan

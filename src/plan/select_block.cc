@@ -1,0 +1,442 @@
+// A SELECT list as a plan: Aggregate, HAVING, Window, QUALIFY, Generate, lateral aliases, Project, in this order from below.
+// Source: GlobalAggregates, ResolveAggregateFunctions, ExtractWindowExpressions, ExtractGenerator, ResolveLateralColumnAliasReference.
+#include <algorithm>
+#include <set>
+
+#include "plan/analyzer_impl.h"
+
+namespace tarn::plan {
+
+namespace {
+
+// The ids that an expression takes from its input: its references and what its subqueries take from here.
+void collect_ids(const Expression& e, std::set<ExprId>& out) {
+  if (auto* a = try_as<AttributeRef>(e)) {
+    if (!a->outer) out.insert(a->id);
+    return;
+  }
+  if (auto* s = try_as<SubqueryExpr>(e))
+    for (const auto& r : outer_references(*s->plan)) out.insert(as<AttributeRef>(*r).id);
+  visit_children(e, [&](const ExprPtr& c) { collect_ids(*c, out); });
+}
+
+bool has_id(const std::vector<Attribute>& list, ExprId id) {
+  return std::any_of(list.begin(), list.end(), [&](const Attribute& a) { return a.id == id; });
+}
+
+ExprPtr rename(const ExprPtr& named, ExprPtr value) {
+  if (auto* a = try_as<Alias>(*named)) {
+    auto n = std::make_shared<Alias>(*a);
+    n->type = value->type;
+    n->nullable = value->nullable;
+    n->children = {std::move(value)};
+    return n;
+  }
+  return value;
+}
+
+// Splits expressions over groups into what the Aggregate computes and what stands above it.
+class GroupSplitter {
+ public:
+  GroupSplitter(const SelectBlock& block, const std::set<ExprId>& lateral) : block_(block), lateral_(lateral) {
+    columns_.resize(block.groupings.size());
+  }
+
+  ExprPtr split(const ExprPtr& e) {
+    if (e->kind == ExprKind::kLiteral) return e;  // a constant that is also grouped by needs no column
+    for (size_t i = 0; i < block_.groupings.size(); ++i)
+      if (semantic_equals(*e, *block_.groupings[i])) return grouping(i, *e);
+    if (auto* c = try_as<Call>(*e); c && (c->name == "grouping" || c->name == "grouping_id")) return aggregate(check_grouping_call(e));
+    if (is_aggregate_node(*e)) return aggregate(e);
+    if (auto* w = try_as<WindowExpr>(*e)) {
+      // The windowed function stays; its arguments may be aggregates.
+      auto n = std::make_shared<WindowExpr>(*w);
+      n->children[0] = map_children(w->children[0], [&](const ExprPtr& c) { return split(c); });
+      for (auto& p : n->partition_by) p = split(p);
+      for (auto& o : n->order_by) o = split(o);
+      return n;
+    }
+    if (auto* a = try_as<AttributeRef>(*e)) {
+      if (a->outer || lateral_.count(a->id) || known_.count(a->id)) return e;
+      throw missing(*e);
+    }
+    if (e->kind == ExprKind::kSubquery) check_subquery(as<SubqueryExpr>(*e));
+    return map_children(e, [&](const ExprPtr& c) { return split(c); });
+  }
+
+  std::vector<ExprPtr> take() { return std::move(list_); }
+
+ private:
+  ExprPtr grouping(size_t i, const Expression& as_written) {
+    const auto& g = block_.groupings[i];
+    if (!columns_[i]) {
+      if (auto* a = try_as<AttributeRef>(*g)) {
+        // The column keeps its name and id; under grouping sets it may become null.
+        auto n = std::make_shared<AttributeRef>(*a);
+        if (block_.grouping_sets) n->nullable = n->nullable || in_some_set_only(i);
+        columns_[i] = n;
+        list_.push_back(n);
+      } else {
+        auto alias = make_alias(g->kind == ExprKind::kAlias ? g->children[0] : g, pretty_sql(*g), true);
+        if (block_.grouping_sets && in_some_set_only(i)) {
+          auto n = std::make_shared<Alias>(as<Alias>(*alias));
+          n->nullable = true;
+          alias = n;
+        }
+        list_.push_back(alias);
+        columns_[i] = make_ref(to_attribute(*alias));
+      }
+      known_.insert(as<AttributeRef>(*columns_[i]).id);
+    }
+    // A name that the user wrote with another spelling or qualifier is kept.
+    if (auto* a = try_as<AttributeRef>(as_written)) {
+      auto n = std::make_shared<AttributeRef>(as<AttributeRef>(*columns_[i]));
+      n->name = a->name;
+      n->qualifier = a->qualifier;
+      n->metadata = a->metadata;
+      return n;
+    }
+    return columns_[i];
+  }
+
+  bool in_some_set_only(size_t i) const {
+    for (const auto& s : *block_.grouping_sets)
+      if (std::find(s.begin(), s.end(), static_cast<int>(i)) == s.end()) return true;
+    return false;
+  }
+
+  ExprPtr aggregate(const ExprPtr& e) {
+    for (const auto& [call, column] : seen_)
+      if (semantic_equals(*call, *e)) return column;
+    auto alias = make_alias(e, pretty_sql(*e), true);
+    list_.push_back(alias);
+    auto ref = make_ref(to_attribute(*alias));
+    known_.insert(as<AttributeRef>(*ref).id);
+    seen_.emplace_back(e, ref);
+    return ref;
+  }
+
+  ExprPtr check_grouping_call(const ExprPtr& e) {
+    if (!block_.grouping_sets) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
+    const auto& c = as<Call>(*e);
+    auto list_text = [&](const std::vector<ExprPtr>& list) {
+      std::string out;
+      for (const auto& x : list) out += (out.empty() ? "" : ",") + pretty_sql(*x);
+      return out;
+    };
+    if (c.name == "grouping") {
+      bool found = c.children.size() == 1 && std::any_of(block_.groupings.begin(), block_.groupings.end(), [&](const ExprPtr& g) {
+                     return semantic_equals(*g, *c.children[0]);
+                   });
+      if (!found)
+        throw analysis_error("GROUPING_COLUMN_MISMATCH",
+                             {{"grouping", c.children.empty() ? "" : quote_sql(pretty_sql(*c.children[0]))}, {"groupingColumns", quote_sql(list_text(block_.groupings))}});
+      return e;
+    }
+    if (c.children.empty()) {
+      auto n = std::make_shared<Call>(c);
+      n->children = block_.groupings;
+      return n;
+    }
+    bool same = c.children.size() == block_.groupings.size();
+    for (size_t i = 0; same && i < c.children.size(); ++i) same = semantic_equals(*c.children[i], *block_.groupings[i]);
+    if (!same)
+      throw analysis_error("GROUPING_ID_COLUMN_MISMATCH",
+                           {{"groupingIdColumn", quote_sql(list_text(c.children))}, {"groupByColumns", quote_sql(list_text(block_.groupings))}});
+    return e;
+  }
+
+  void check_subquery(const SubqueryExpr& s) {
+    for (const auto& r : outer_references(*s.plan)) {
+      const auto& a = as<AttributeRef>(*r);
+      if (!has_id(block_.input->output, a.id) && !has_id(block_.input->hidden, a.id)) continue;
+      bool grouped = false;
+      for (size_t i = 0; i < block_.groupings.size(); ++i) {
+        auto* g = try_as<AttributeRef>(*block_.groupings[i]);
+        if (g && g->id == a.id) {
+          grouping(i, *g);
+          grouped = true;
+        }
+      }
+      if (!grouped) {
+        if (s.form == SubqueryExpr::Form::kScalar)
+          throw analysis_error("SCALAR_SUBQUERY_IS_IN_GROUP_BY_OR_AGGREGATE_FUNCTION", {{"sqlExpr", quote_sql(pretty_sql(s))}});
+        throw missing(a);
+      }
+    }
+  }
+
+  SparkError missing(const Expression& e) const {
+    if (block_.groupings.empty()) return analysis_error("MISSING_GROUP_BY");
+    return analysis_error("MISSING_AGGREGATION",
+                          {{"expression", quote_sql(pretty_sql(e))}, {"expressionAnyValue", quote_sql("any_value(" + pretty_sql(e) + ")")}});
+  }
+
+  const SelectBlock& block_;
+  const std::set<ExprId>& lateral_;
+  std::vector<ExprPtr> columns_;                        // of each grouping, once used
+  std::vector<std::pair<ExprPtr, ExprPtr>> seen_;
+  std::set<ExprId> known_;
+  std::vector<ExprPtr> list_;
+};
+
+// Takes window expressions out, innermost input first.
+class WindowSplitter {
+ public:
+  ExprPtr split(const ExprPtr& e) {
+    if (e->kind == ExprKind::kWindow) {
+      bool nested = false;
+      visit_children(*e, [&](const ExprPtr& c) { nested = nested || contains_window(*c); });
+      if (nested) throw not_built("window functions inside window functions");
+      for (const auto& [seen, column] : done_)
+        if (semantic_equals(*seen, *e)) return column;
+      auto alias = make_alias(e, pretty_sql(*e), true);
+      list.push_back(alias);
+      auto ref = make_ref(to_attribute(*alias));
+      done_.emplace_back(e, ref);
+      return ref;
+    }
+    if (!contains_window(*e)) return e;
+    return map_children(e, [&](const ExprPtr& c) { return split(c); });
+  }
+  std::vector<ExprPtr> list;
+
+ private:
+  std::vector<std::pair<ExprPtr, ExprPtr>> done_;
+};
+
+PlanPtr make_window(PlanPtr child, std::vector<ExprPtr> list) {
+  auto w = std::make_shared<Window>();
+  w->output = child->output;
+  w->hidden = child->hidden;
+  for (const auto& e : list) w->output.push_back(to_attribute(*e));
+  w->expressions = std::move(list);
+  w->children.push_back(std::move(child));
+  return w;
+}
+
+}  // namespace
+
+std::vector<ExprId> referenced_ids(const Expression& e) {
+  std::set<ExprId> ids;
+  collect_ids(e, ids);
+  return {ids.begin(), ids.end()};
+}
+
+PlanPtr Analyzer::provide(PlanPtr plan, const std::vector<ExprPtr>& used) {
+  if (plan->hidden.empty()) return plan;
+  std::set<ExprId> ids;
+  for (const auto& e : used)
+    if (e) collect_ids(*e, ids);
+  std::vector<ExprId> want;
+  for (const auto& a : plan->hidden)
+    if (ids.count(a.id) && !has_id(plan->output, a.id)) want.push_back(a.id);
+  if (want.empty()) return plan;
+  auto out = expose(plan, want);
+  if (!out) throw internal_error("a hidden column cannot be brought up");
+  return out;
+}
+
+PlanPtr Analyzer::restore(PlanPtr plan, const std::vector<Attribute>& columns) {
+  bool same = plan->output.size() == columns.size();
+  for (size_t i = 0; same && i < columns.size(); ++i) same = plan->output[i].id == columns[i].id;
+  if (same) return plan;
+  std::vector<ExprPtr> list;
+  for (const auto& a : columns) list.push_back(make_ref(a));
+  auto hidden = plan->hidden;
+  auto p = std::const_pointer_cast<LogicalPlan>(make_project(std::move(plan), std::move(list)));
+  for (size_t i = 0; i < columns.size(); ++i) p->output[i] = columns[i];
+  p->hidden = std::move(hidden);
+  return p;
+}
+
+std::shared_ptr<SelectBlock> Analyzer::block_of(const PlanPtr& plan) const {
+  auto it = blocks_.find(plan.get());
+  return it == blocks_.end() ? nullptr : it->second.second;
+}
+
+void Analyzer::remember_block(const PlanPtr& plan, std::shared_ptr<SelectBlock> block) { blocks_[plan.get()] = {plan, std::move(block)}; }
+
+PlanPtr Analyzer::finish_block(std::shared_ptr<SelectBlock> block) {
+  auto plan = build(*block);
+  remember_block(plan, std::move(block));
+  return plan;
+}
+
+PlanPtr Analyzer::build(const SelectBlock& block) {
+  // All named columns, those for clauses above last.
+  std::vector<SelectItem> items = block.items;
+  for (const auto& e : block.extra) {
+    SelectItem i;
+    i.expression = e;
+    items.push_back(i);
+  }
+  std::set<ExprId> lateral;
+  for (const auto& i : items)
+    if (auto* a = try_as<Alias>(i.expression)) lateral.insert(a->id);
+
+  std::vector<ExprPtr> used;
+  for (const auto& i : items) used.push_back(i.expression);
+  used.insert(used.end(), block.having.begin(), block.having.end());
+  used.insert(used.end(), block.qualify.begin(), block.qualify.end());
+  used.insert(used.end(), block.groupings.begin(), block.groupings.end());
+  PlanPtr p = provide(block.input, used);
+
+  std::vector<ExprPtr> having = block.having, qualify = block.qualify;
+  if (block.aggregated) {
+    GroupSplitter groups(block, lateral);
+    for (auto& i : items) {
+      if (i.generator) i.expression = map_children(i.expression, [&](const ExprPtr& c) { return groups.split(c); });
+      else if (auto* a = try_as<Alias>(i.expression)) i.expression = rename(i.expression, groups.split(a->children[0]));
+      else i.expression = groups.split(i.expression);
+    }
+    for (auto& h : having) h = groups.split(h);
+    for (auto& q : qualify) q = groups.split(q);
+    auto agg = std::make_shared<Aggregate>();
+    agg->groupings = block.groupings;
+    for (auto& g : agg->groupings)
+      if (g->kind == ExprKind::kAlias) g = g->children[0];
+    agg->grouping_sets = block.grouping_sets;
+    agg->aggregates = groups.take();
+    if (agg->aggregates.empty()) agg->aggregates.push_back(make_alias(make_int(1), "1", true));
+    for (const auto& e : agg->aggregates) agg->output.push_back(to_attribute(*e));
+    agg->children.push_back(p);
+    p = agg;
+  }
+  for (auto& h : having) p = make_filter(p, h);
+
+  // Lateral aliases inside window functions and generators are computed in place.
+  auto inline_lateral = [&](const ExprPtr& e) {
+    ExprPtr out = e;
+    for (int round = 0; round < 100; ++round) {
+      bool changed = false;
+      out = transform(out, [&](const ExprPtr& x) -> ExprPtr {
+        auto* a = try_as<AttributeRef>(*x);
+        if (!a || !lateral.count(a->id)) return nullptr;
+        for (const auto& i : items)
+          if (auto* alias = try_as<Alias>(i.expression); alias && alias->id == a->id) {
+            changed = true;
+            return alias->children[0];
+          }
+        return nullptr;
+      });
+      if (!changed) break;
+    }
+    return out;
+  };
+  auto inline_in_windows = [&](const ExprPtr& e) {
+    if (!contains_window(*e)) return e;
+    return transform(e, [&](const ExprPtr& x) -> ExprPtr { return x->kind == ExprKind::kWindow ? inline_lateral(x) : nullptr; });
+  };
+  WindowSplitter windows;
+  for (auto& i : items) {
+    if (i.generator) i.expression = map_children(i.expression, [&](const ExprPtr& c) { return windows.split(inline_in_windows(c)); });
+    else if (auto* a = try_as<Alias>(i.expression)) i.expression = rename(i.expression, windows.split(inline_in_windows(a->children[0])));
+    else i.expression = windows.split(inline_in_windows(i.expression));
+  }
+  for (auto& q : qualify) q = windows.split(inline_in_windows(q));
+  if (!windows.list.empty()) p = make_window(p, std::move(windows.list));
+  for (auto& q : qualify) p = make_filter(p, q);
+
+  // One generator: its columns take its place.
+  int generators = 0;
+  std::string names;
+  for (const auto& i : items) {
+    if (i.generator) {
+      ++generators;
+      names += (names.empty() ? "" : ", ") + quote_sql(pretty_sql(*i.expression));
+    } else if (contains_generator(*i.expression)) {
+      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                           {{"expression", quote_sql(pretty_sql(i.expression->kind == ExprKind::kAlias ? *i.expression->children[0] : *i.expression))}});
+    }
+  }
+  if (generators > 1) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
+  if (generators == 1) {
+    std::vector<SelectItem> flat;
+    for (auto& i : items) {
+      if (!i.generator) {
+        flat.push_back(i);
+        continue;
+      }
+      for (const auto& c : i.expression->children)
+        if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(pretty_sql(*i.expression))}});
+      size_t before = p->output.size();
+      p = generator_plan(p, inline_lateral(i.expression), i.outer, i.names, {});
+      for (size_t k = before; k < p->output.size(); ++k) {
+        SelectItem column;
+        column.expression = make_ref(p->output[k]);
+        flat.push_back(column);
+      }
+    }
+    items = std::move(flat);
+  }
+
+  // Lateral aliases: columns that others use are computed below.
+  auto uses = [&](const ExprPtr& e) {
+    std::set<ExprId> ids, out;
+    collect_ids(*e, ids);
+    auto* self = try_as<Alias>(e);
+    for (ExprId id : ids)
+      if (lateral.count(id) && !has_id(p->output, id) && !(self && self->id == id)) out.insert(id);
+    return out;
+  };
+  std::set<ExprId> needed;
+  for (const auto& i : items)
+    for (ExprId id : uses(i.expression)) needed.insert(id);
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const auto& i : items)
+      if (auto* a = try_as<Alias>(i.expression); a && needed.count(a->id))
+        for (ExprId id : uses(i.expression)) grew = needed.insert(id).second || grew;
+  }
+  while (!needed.empty()) {
+    std::vector<ExprPtr> list;
+    for (const auto& a : p->output) list.push_back(make_ref(a));
+    std::set<ExprId> made;
+    for (auto& i : items) {
+      auto* a = try_as<Alias>(i.expression);
+      if (!a || !needed.count(a->id)) continue;
+      bool ready = uses(i.expression).empty();
+      if (!ready) continue;
+      list.push_back(i.expression);
+      made.insert(a->id);
+    }
+    if (made.empty()) throw internal_error("lateral column aliases in a circle");
+    auto hidden = p->hidden;
+    auto next = std::const_pointer_cast<LogicalPlan>(make_project(p, std::move(list)));
+    next->hidden = hidden;
+    p = next;
+    for (auto& i : items)
+      if (auto* a = try_as<Alias>(i.expression); a && made.count(a->id)) {
+        i.expression = make_ref(to_attribute(*i.expression));
+        needed.erase(as<AttributeRef>(*i.expression).id);
+      }
+  }
+
+  std::vector<ExprPtr> list;
+  for (const auto& i : items) list.push_back(i.expression);
+  auto hidden = p->hidden;
+  bool keeps_hidden = !block.aggregated;
+  auto out = std::const_pointer_cast<LogicalPlan>(make_project(std::move(p), std::move(list)));
+  if (keeps_hidden) out->hidden = std::move(hidden);
+  return out;
+}
+
+PlanPtr Analyzer::project_items(PlanPtr input, std::vector<SelectItem> items) {
+  auto block = std::make_shared<SelectBlock>();
+  block->input = std::move(input);
+  block->items = std::move(items);
+  for (const auto& i : block->items) block->aggregated = block->aggregated || contains_aggregate(*i.expression);
+  return finish_block(std::move(block));
+}
+
+PlanPtr Analyzer::select(PlanPtr input, const google::protobuf::RepeatedPtrField<sc::Expression>& list) {
+  Scope scope = scope_of(input);
+  Env env = env_over(scope, "Project");
+  std::vector<SelectItem> items;
+  env.lateral = conf_.flag("spark.sql.lateralColumnAlias.enableImplicitResolution") ? &items : nullptr;
+  for (const auto& e : list) named(e, env, items);
+  return project_items(std::move(input), std::move(items));
+}
+
+}  // namespace tarn::plan

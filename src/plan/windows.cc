@@ -1,0 +1,232 @@
+// OVER (…). Source: WindowSpecDefinition, ResolveWindowFrame, ResolveWindowOrder, CheckAnalysis.
+#include "plan/analyzer_impl.h"
+
+namespace tarn::plan {
+
+namespace {
+
+bool is_window_call(const Expression& e) {
+  auto* c = try_as<Call>(e);
+  return c && c->function && c->function->kind == FunctionKind::kWindow;
+}
+
+bool ranks(const Expression& e) {
+  auto* c = try_as<Call>(e);
+  if (!c) return false;
+  for (const char* n : {"rank", "dense_rank", "percent_rank", "row_number", "ntile", "cume_dist", "lead", "lag"})
+    if (c->function->name() == n) return true;
+  return false;
+}
+
+}  // namespace
+
+ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& function, Env& env) {
+  bool saved_nulls = nulls_given_;
+  nulls_given_ = false;
+  env.window_function = true;
+  auto f = expression(function, env);
+  env.window_function = false;
+  bool ignore_nulls = nulls_given_;
+  nulls_given_ = saved_nulls;
+  while (f->kind == ExprKind::kAlias) f = f->children[0];
+
+  auto out = std::make_shared<WindowExpr>();
+  for (const auto& p : w.partition_spec()) {
+    auto e = expression(p, env);
+    if (e->kind == ExprKind::kAlias) e = e->children[0];
+    if (e->kind == ExprKind::kSortOrder) e = e->children[0];
+    out->partition_by.push_back(std::move(e));
+  }
+  for (const auto& o : w.order_spec()) out->order_by.push_back(sort_order(o, env));
+
+  // An aggregate may be wrapped by what its rewrite made (count_if, avg of intervals …): then only the aggregate is windowed.
+  auto sql_text = [&]() { return quote_sql(pretty_sql(*f)); };
+  bool is_window = is_window_call(*f);
+  if (!is_window && !is_aggregate_node(*f) && !contains_aggregate(*f)) {
+    throw analysis_error("UNSUPPORTED_EXPR_FOR_WINDOW", {{"sqlExpr", sql_text()}});
+  }
+
+  // ---- the frame
+  using Frame = sc::Expression::Window::WindowFrame;
+  bool given = w.has_frame_spec() && w.frame_spec().frame_type() != Frame::FRAME_TYPE_UNDEFINED;
+  auto bound = [&](const Frame::FrameBoundary& b, bool following_side) {
+    FrameBound r;
+    r.following = following_side;
+    switch (b.boundary_case()) {
+      case Frame::FrameBoundary::kCurrentRow: r.kind = FrameBound::Kind::kCurrentRow; break;
+      case Frame::FrameBoundary::kUnbounded: r.kind = FrameBound::Kind::kUnbounded; break;
+      case Frame::FrameBoundary::kValue: {
+        r.kind = FrameBound::Kind::kOffset;
+        auto v = expression(b.value(), env);
+        if (v->kind == ExprKind::kAlias) v = v->children[0];
+        if (!is_foldable(*v))
+          throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WITHOUT_FOLDABLE",
+                               {{"sqlExpr", quote_sql(pretty_sql(*v))}, {"location", following_side ? "upper" : "lower"}, {"expression", quote_sql(pretty_sql(*v))}});
+        r.following = true;
+        auto value = constant_value(v);
+        bool negative = false;
+        if (value && !value->is_null()) {
+          if (auto* i = std::get_if<int64_t>(&value->v)) {
+            negative = *i < 0;
+            if (*i == 0) r.kind = FrameBound::Kind::kCurrentRow;
+            if (negative) value->v = *i == INT64_MIN ? INT64_MAX : -*i;
+          } else if (auto* d = std::get_if<double>(&value->v)) {
+            negative = *d < 0;
+            if (negative) value->v = -*d;
+          } else if (auto* x = std::get_if<Int128>(&value->v)) {
+            negative = *x < 0;
+            if (negative) value->v = -*x;
+          } else if (auto* c = std::get_if<IntervalValue>(&value->v)) {
+            negative = c->months < 0 || (c->months == 0 && (c->days < 0 || (c->days == 0 && c->micros < 0)));
+            if (negative) value->v = IntervalValue{-c->months, -c->days, -c->micros};
+          }
+          r.offset = make_literal(v->type, *value);
+        } else {
+          r.offset = v;
+        }
+        r.following = !negative;
+        break;
+      }
+      default: r.kind = FrameBound::Kind::kUnbounded; break;
+    }
+    return r;
+  };
+  if (given) {
+    out->rows = w.frame_spec().frame_type() == Frame::FRAME_TYPE_ROW;
+    out->lower = bound(w.frame_spec().lower(), false);
+    out->upper = bound(w.frame_spec().upper(), true);
+    if (out->lower.kind == FrameBound::Kind::kUnbounded && out->lower.following && !out->rows) out->lower.following = false;
+    auto place = [](const FrameBound& b) {
+      if (b.kind == FrameBound::Kind::kCurrentRow) return 0;
+      int side = b.following ? 1 : -1;
+      return b.kind == FrameBound::Kind::kUnbounded ? 2 * side : side;
+    };
+    if (place(out->lower) > place(out->upper)) {
+      throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
+                           {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"comparison", "less than or equal"}});
+    }
+    if (!out->rows && (out->lower.kind == FrameBound::Kind::kOffset || out->upper.kind == FrameBound::Kind::kOffset)) {
+      if (out->order_by.empty()) throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_WITHOUT_ORDER", {{"sqlExpr", quote_sql(pretty_sql(*f))}});
+      if (out->order_by.size() > 1)
+        throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_MULTI_ORDER", {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"orderSpec", ""}});
+      const auto& key = out->order_by[0]->children[0]->type;
+      for (FrameBound* b : {&out->lower, &out->upper}) {
+        if (b->kind != FrameBound::Kind::kOffset) continue;
+        const auto& t = b->offset->type;
+        if (key.is_numeric() && t.is_numeric()) {
+          b->offset = make_cast(b->offset, key, mode());
+        } else if (key.id() == TypeId::kDate && t.is_integral()) {
+          b->offset = make_cast(b->offset, TypeId::kInt, mode());
+        } else if (!((key.id() == TypeId::kDate || key.id() == TypeId::kTimestamp || key.id() == TypeId::kTimestampNtz) &&
+                     (t.is_ansi_interval() || t.id() == TypeId::kCalendarInterval)) &&
+                   !(key.is_ansi_interval() && key.id() == t.id())) {
+          throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE",
+                               {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"orderSpecType", quote_sql(key.sql())}, {"valueBoundaryType", quote_sql(t.sql())}});
+        }
+      }
+    } else if (out->rows) {
+      for (FrameBound* b : {&out->lower, &out->upper}) {
+        if (b->kind != FrameBound::Kind::kOffset) continue;
+        if (!b->offset->type.is_integral())
+          throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+                               {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"location", b == &out->lower ? "lower" : "upper"}, {"exprType", quote_sql(b->offset->type.sql())}, {"expectedType", "\"INT\""}});
+        b->offset = make_cast(b->offset, TypeId::kInt, mode());
+      }
+    }
+  } else {
+    out->lower.kind = FrameBound::Kind::kUnbounded;
+    out->upper.following = true;
+    if (out->order_by.empty()) {
+      out->rows = true;
+      out->upper.kind = FrameBound::Kind::kUnbounded;
+    } else {
+      out->upper.kind = FrameBound::Kind::kCurrentRow;
+    }
+  }
+
+  // ---- functions that bring their own frame
+  if (is_window) {
+    const auto& call = as<Call>(*f);
+    std::string name(call.function->name());
+    if (ranks(*f) && out->order_by.empty())
+      throw analysis_error("WINDOW_FUNCTION_FRAME_NOT_ORDERED", {{"wf_name", name}, {"wf_expr", pretty_sql(*f)}});
+    if (name == "row_number" || name == "rank" || name == "dense_rank" || name == "percent_rank" || name == "ntile" || name == "cume_dist") {
+      bool rows = name != "cume_dist";
+      FrameBound lower, upper;
+      lower.kind = FrameBound::Kind::kUnbounded;
+      upper.kind = FrameBound::Kind::kCurrentRow;
+      upper.following = true;
+      if (given && !(out->rows == rows && out->lower.kind == lower.kind && out->upper.kind == upper.kind))
+        throw frame_mismatch(rows, *out);
+      out->rows = rows;
+      out->lower = lower;
+      out->upper = upper;
+    } else if (name == "lead" || name == "lag") {
+      if (given) throw analysis_error("_LEGACY_ERROR_TEMP_1035", {{"prettyName", name}});
+      auto offset = call.children.size() > 1 ? call.children[1] : make_int(1);
+      out->rows = true;
+      int64_t n = 1;
+      if (auto v = constant_value(offset); v && !v->is_null() && std::holds_alternative<int64_t>(v->v)) n = v->get<int64_t>();
+      // Spark writes both as FOLLOWING, of a negative number for lag.
+      FrameBound b;
+      b.kind = FrameBound::Kind::kOffset;
+      b.following = true;
+      b.offset = make_int(static_cast<int32_t>(name == "lag" ? -n : n));
+      out->lower = out->upper = b;
+    }
+  } else if (auto* a = try_as<AggregateCall>(*f)) {
+    if (a->distinct)
+      throw analysis_error("DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", {{"windowExpr", quote_sql(window_text(f, *out))}});
+  }
+
+  // The result.
+  if (is_window || is_aggregate_node(*f)) {
+    out->type = f->type;
+    out->nullable = f->nullable;
+    out->ignore_nulls = ignore_nulls;
+    out->context = f->context;
+    out->children.push_back(f);
+    return out;
+  }
+  return transform(f, [&](const ExprPtr& x) -> ExprPtr {
+    if (!is_aggregate_node(*x)) return nullptr;
+    auto n = std::make_shared<WindowExpr>(*out);
+    n->type = x->type;
+    n->nullable = x->nullable;
+    n->children.push_back(x);
+    return n;
+  });
+}
+
+std::string Analyzer::window_text(const ExprPtr& f, const WindowExpr& w) {
+  WindowExpr copy = w;
+  copy.children = {f};
+  return pretty_sql(copy);
+}
+
+namespace {
+std::string bound_text(const FrameBound& b, bool lower) {
+  if (b.kind == FrameBound::Kind::kCurrentRow) return "currentrow$()";
+  if (b.kind == FrameBound::Kind::kUnbounded) return lower ? "unboundedpreceding$()" : "unboundedfollowing$()";
+  return (b.following ? "" : "-") + pretty_sql(*b.offset);
+}
+std::string frame_text(const WindowExpr& w) {
+  return std::string("specifiedwindowframe(") + (w.rows ? "RowFrame" : "RangeFrame") + ", " + bound_text(w.lower, true) + ", " + bound_text(w.upper, false) + ")";
+}
+}  // namespace
+
+SparkError Analyzer::frame_mismatch(bool rows, const WindowExpr& w) {
+  std::string required = std::string("specifiedwindowframe(") + (rows ? "RowFrame" : "RangeFrame") + ", unboundedpreceding$(), currentrow$())";
+  return analysis_error("_LEGACY_ERROR_TEMP_1036", {{"wf", frame_text(w)}, {"required", required}});
+}
+
+ExprPtr Analyzer::window_reference(const tarn::sql::WindowReference& r, Env& env) {
+  for (size_t i = windows_.size(); i-- > 0;) {
+    auto it = windows_[i].find(lower_case(r.name()));
+    if (it == windows_[i].end()) continue;
+    return window(*it->second, r.function(), env);
+  }
+  throw analysis_error("MISSING_WINDOW_SPECIFICATION", {{"windowName", r.name()}, {"docroot", "https://spark.apache.org/docs/latest"}});
+}
+
+}  // namespace tarn::plan
