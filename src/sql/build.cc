@@ -85,7 +85,7 @@ bool is_literal_like(const sc::Expression& e) {
   }
   if (e.has_extension()) {
     Expr x;
-    return e.extension().UnpackTo(&x) && (x.has_zoned_timestamp() || x.has_special_datetime() || x.has_parameter_marker());
+    return unpack(e, &x) && (x.has_zoned_timestamp() || x.has_special_datetime() || x.has_parameter_marker());
   }
   return false;
 }
@@ -123,7 +123,7 @@ void walk(const sc::Expression& e, const std::function<void(const sc::Expression
       break;
     case sc::Expression::kExtension: {
       Expr x;
-      if (!e.extension().UnpackTo(&x)) break;
+      if (!unpack(e, &x)) break;
       if (x.has_function_call()) {
         for (const auto& a : x.function_call().arguments()) walk(a, f);
         if (x.function_call().has_filter()) walk(x.function_call().filter(), f);

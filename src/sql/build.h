@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "sql/extension.h"
 #include "sql/pch.h"
 
 namespace tarn::sql {

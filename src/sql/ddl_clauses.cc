@@ -39,7 +39,7 @@ void Parser::default_text(ExpressionText* out, const char* place) {
   expression_text(out);
   walk(out->expression(), [&](const sc::Expression& e) {
     Expr x;
-    if (e.has_extension() && e.extension().UnpackTo(&x) && x.has_parameter_marker()) {
+    if (unpack(e, &x) && x.has_parameter_marker()) {
       throw SparkError(ErrorKind::kParse, "UNSUPPORTED_FEATURE.PARAMETER_MARKER_IN_UNEXPECTED_STATEMENT", {{"statement", place}});
     }
   });

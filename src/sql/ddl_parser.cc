@@ -482,11 +482,10 @@ void Parser::create_sql_function(Statement* out, Name name, bool temporary, bool
   f->set_or_replace(or_replace);
   f->set_if_not_exists(if_absent);
   expect(kLeftParen);
-  size_t parameters_at = pos_, parameters_end = pos_;
+  size_t parameters_at = pos_;
   if (!at(kRightParen)) {
     do column_definition(f->add_parameters(), false);
     while (accept(kComma));
-    parameters_end = pos_;
     f->set_parameters_text(source_from(parameters_at));
   }
   expect(kRightParen);
@@ -589,8 +588,8 @@ void Parser::create_sql_function(Statement* out, Name name, bool temporary, bool
   if (if_absent && or_replace) fail("INVALID_SQL_SYNTAX.CREATE_ROUTINE_WITH_IF_NOT_EXISTS_AND_REPLACE", {}, start);
   for (const auto& p : f->parameters()) {
     if (p.has_generated() || p.has_identity())
-      fail("INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_GENERATED_COLUMNS_AS_PARAMETERS", {}, parameters_at, parameters_end);
-    if (p.constraints_size()) fail("INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_COLUMN_CONSTRAINTS", {}, parameters_at, parameters_end);
+      fail("INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_GENERATED_COLUMNS_AS_PARAMETERS", {}, start);
+    if (p.constraints_size()) fail("INVALID_SQL_SYNTAX.CREATE_FUNC_WITH_COLUMN_CONSTRAINTS", {}, start);
   }
   for (const char* clause : {"LANGUAGE", "SPECIFIC", "SQL DATA ACCESS", "NULL CALL", "DETERMINISTIC", "COMMENT", "DEFAULT COLLATION", "SQL SECURITY RIGHTS"})
     if (seen[clause] > 1) fail("DUPLICATE_CLAUSES", {{"clauseName", clause}}, characteristics, characteristics_end);

@@ -413,13 +413,18 @@ ExprPtr Parser::interval() {
   do {
     size_t value_at = pos_;
     Value v = value();
-    size_t value_end = pos_;
     if (!is_interval_unit(type())) syntax_error();
     if (at(kwTO, 1) && is_range_unit(type()) && is_range_unit(type(2))) {
       std::string from = to_lower(text()), to = to_lower(text(2));
       pos_ += 3;
-      if (!units.empty() || more()) fail("_LEGACY_ERROR_TEMP_0024", {}, value_at);
-      if (!v.is_string) fail("_LEGACY_ERROR_TEMP_0027", {}, value_at, value_end);
+      if (!units.empty() || more()) {
+        while (more()) {
+          value();
+          pos_ += at(kwTO, 1) ? 3 : 1;
+        }
+        fail("_LEGACY_ERROR_TEMP_0024", {}, start);
+      }
+      if (!v.is_string) fail("_LEGACY_ERROR_TEMP_0027", {}, value_at);
       int f = day_time_field(from), t = day_time_field(to);
       try {
         if (from == "year" && to == "month") {

@@ -95,6 +95,20 @@ void Parser::defer(std::string condition, ErrorParams params, size_t start) {
   if (!deferred_) deferred_ = SparkError(ErrorKind::kParse, std::move(condition), std::move(params), context(start, pos_));
 }
 
+void Parser::defer_to_end(std::string condition, ErrorParams params, size_t start) {
+  if (deferred_) return;
+  deferred_ = SparkError(ErrorKind::kParse, std::move(condition), std::move(params));
+  deferred_start_ = start;
+}
+
+void Parser::throw_deferred() const {
+  if (!deferred_) return;
+  if (!deferred_start_) throw *deferred_;
+  size_t end = pos_;
+  while (end > *deferred_start_ + 1 && (tokens_[end - 1].type == kSemicolon || tokens_[end - 1].type == kEof)) --end;
+  throw deferred_->with_context(context(*deferred_start_, end));
+}
+
 void Parser::fail(std::string condition, ErrorParams params, size_t start, size_t end) const {
   throw_deferred();
   throw SparkError(ErrorKind::kParse, std::move(condition), std::move(params), context(start, end));
@@ -193,14 +207,7 @@ void set_text(sc::Origin* origin, std::string_view sql) { origin->mutable_jvm_or
 sc::Plan parse_statement(std::string_view sql, const ParseOptions& options) {
   Parser p(sql, options);
   sc::Plan plan = p.single_statement();
-  if (plan.has_root()) {
-    set_text(plan.mutable_root()->mutable_common()->mutable_origin(), sql);
-  } else {
-    Statement s;
-    plan.command().extension().UnpackTo(&s);
-    set_text(s.mutable_origin(), sql);
-    plan.mutable_command()->mutable_extension()->PackFrom(s);
-  }
+  if (plan.has_root()) set_text(plan.mutable_root()->mutable_common()->mutable_origin(), sql);  // a command has its own
   return plan;
 }
 

@@ -77,9 +77,9 @@ class Parser {
   [[noreturn]] void fail(std::string condition, ErrorParams params, size_t start, size_t end) const;
   // An error that is only raised if the rest of the statement is well-formed: Spark reports syntax errors before those of values.
   void defer(std::string condition, ErrorParams params, size_t start);
-  void throw_deferred() const {
-    if (deferred_) throw *deferred_;
-  }
+  // The same for an error whose place is from `start` to the end of the statement.
+  void defer_to_end(std::string condition, ErrorParams params, size_t start);
+  void throw_deferred() const;
   [[noreturn]] void operation_not_allowed(const std::string& message, size_t start) const;
   [[noreturn]] void invalid_statement(const std::string& operation, size_t start) const;
   QueryContext context(size_t start, size_t end) const;
@@ -384,12 +384,15 @@ class Parser {
   bool unclosed_comment_ = false;
   size_t pos_ = 0;
   int depth_ = 0;
+  int statement_depth_ = 0;
   int64_t next_plan_id_ = -1;
   std::optional<SparkError> deferred_;
+  std::optional<size_t> deferred_start_;  // of defer_to_end()
   bool primary_allows_lateral_ = false;  // the last relation_primary() may follow LATERAL
   bool no_in_ = false;             // inside POSITION(a IN b)
   bool in_script_ = false;
   bool raw_text_statement_ = false;  // SET and RESET of a setting: the rest is text, comments included
+  size_t grouping_start_ = 0;      // of the GROUP BY being read
   std::vector<RelPtr> subqueries_;               // met and not yet attached to a WithRelations
   std::vector<std::vector<std::string>> lambdas_;  // names in scope, innermost last
   std::vector<size_t> paren_match_;              // lazily filled

@@ -99,7 +99,7 @@ RelPtr Parser::pipe_operator(RelPtr left) {
     if (at_window_clause()) {
       WithWindows windows;
       window_definitions(&windows);
-      fail("NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE", {}, start);
+      fail("NOT_ALLOWED_IN_PIPE_OPERATOR_WHERE.WINDOW_CLAUSE", {}, 0);
     }
     return r;
   }
@@ -112,7 +112,7 @@ RelPtr Parser::pipe_operator(RelPtr left) {
       } else {
         pivot_clause(new_rel());
       }
-      fail("NOT_ALLOWED_IN_FROM.UNPIVOT_WITH_PIVOT", {}, start);
+      fail("NOT_ALLOWED_IN_FROM.UNPIVOT_WITH_PIVOT", {}, 0);
     }
     return r;
   }
@@ -146,9 +146,9 @@ RelPtr Parser::pipe_aggregate(RelPtr left, size_t start) {
     for (auto& e : named_expression_seq()) aggregate->mutable_expressions()->AddAllocated(pipe_expression(std::move(e), "AGGREGATE", true).release());
   }
   if (at(kwGROUP) && at(kwBY, 1)) {
-    size_t clause_at = pos_;
+    size_t statement_at = 0;
     aggregation_clause(aggregate, true);
-    auto unsupported = [&](const std::string& what) { fail("UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE", {{"case", what}}, clause_at); };
+    auto unsupported = [&](const std::string& what) { fail("UNSUPPORTED_FEATURE.PIPE_OPERATOR_AGGREGATE_UNSUPPORTED_CASE", {{"case", what}}, statement_at); };
     if (aggregate->group_by_all()) unsupported("GROUP BY ALL");
     auto check = [&](const sc::Expression& e) {
       walk(e, [&](const sc::Expression& n) {
@@ -157,7 +157,7 @@ RelPtr Parser::pipe_aggregate(RelPtr left, size_t start) {
           if (name == "GROUPING" || name == "GROUPING_ID") unsupported(name);
         }
         Expr ext;
-        if (n.has_window() || (n.has_extension() && n.extension().UnpackTo(&ext) && ext.has_window_reference()))
+        if (n.has_window() || (unpack(n, &ext) && ext.has_window_reference()))
           unsupported("window functions; please update the query to move the window functions to a subsequent |> SELECT operator instead");
       });
     };

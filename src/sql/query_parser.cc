@@ -115,7 +115,8 @@ void Parser::ctes(With* out) {
     if (at(kwMAX) && at(kwRECURSION, 1)) {
       pos_ += 2;
       expect(kwLEVEL);
-      if (!out->recursive()) operation_not_allowed("Cannot specify MAX RECURSION LEVEL when the CTE is not marked as RECURSIVE", start);
+      if (!out->recursive())
+        defer_to_end("_LEGACY_ERROR_TEMP_0035", {{"message", "Cannot specify MAX RECURSION LEVEL when the CTE is not marked as RECURSIVE"}}, start);
       cte->set_max_recursion_level(static_cast<int32_t>(integer_value()));
     }
     accept(kwAS);
@@ -124,7 +125,7 @@ void Parser::ctes(With* out) {
     expect(kRightParen);
     set_origin(cte->mutable_origin(), cte_at);
   } while (accept(kComma));
-  if (!duplicates.empty()) fail("DUPLICATED_CTE_NAMES", {{"duplicateNames", duplicates}}, start);
+  if (!duplicates.empty()) defer_to_end("DUPLICATED_CTE_NAMES", {{"duplicateNames", duplicates}}, start);
 }
 
 RelPtr Parser::with_ctes(With with, RelPtr root) {
@@ -494,11 +495,12 @@ void Parser::grouping_analytics(GroupingAnalytics* out) {
   expect(kRightParen);
   if (sets) return;
   for (const auto& s : out->sets())
-    if (s.expressions_size() == 0) fail("_LEGACY_ERROR_TEMP_0051", {{"element", out->kind() == GroupingAnalytics::KIND_CUBE ? "CUBE" : "ROLLUP"}}, start);
+    if (s.expressions_size() == 0) fail("_LEGACY_ERROR_TEMP_0051", {{"element", out->kind() == GroupingAnalytics::KIND_CUBE ? "CUBE" : "ROLLUP"}}, std::min(start, grouping_start_));
 }
 
 // GROUP BY items [WITH ROLLUP | WITH CUBE | GROUPING SETS (...)]. `named`: items may have aliases (|> AGGREGATE).
 void Parser::aggregation_clause(SqlAggregate* out, bool named) {
+  grouping_start_ = pos_;
   expect(kwGROUP);
   expect(kwBY);
   do {
@@ -652,7 +654,6 @@ RelPtr Parser::transform_body(RelPtr from, bool from_statement) {
   auto* t = x.mutable_script_transform();
   bool paren = at(kwSELECT);
   pos_ += paren ? 3 : 1;
-  size_t quantifier_at = pos_;
   bool quantifier = at_any(kwDISTINCT, kwALL) && !at(kComma, 1) && !at(kRightParen, 1);
   if (quantifier) ++pos_;
   for (auto& e : expression_seq()) t->mutable_expressions()->AddAllocated(e.release());
@@ -703,7 +704,7 @@ RelPtr Parser::transform_body(RelPtr from, bool from_statement) {
     }
   }
   if (!from_statement && at_window_clause()) from = window_clause(std::move(from));
-  if (quantifier) fail("UNSUPPORTED_FEATURE.TRANSFORM_DISTINCT_ALL", {}, quantifier_at, quantifier_at + 1);
+  if (quantifier) fail("UNSUPPORTED_FEATURE.TRANSFORM_DISTINCT_ALL", {}, start);
   for (const RowFormat* f : {&t->input_format(), &t->output_format()}) {
     if (f->has_serde()) fail("UNSUPPORTED_FEATURE.TRANSFORM_NON_HIVE", {}, start);
     if (f->has_lines_terminated_by() && f->lines_terminated_by() != "\n")

@@ -397,7 +397,7 @@ RelPtr Parser::table_name() {
     set_origin(r->mutable_common()->mutable_origin(), start, name_end);
     if (temporal) {
       Rel x;
-      placeholder->extension().UnpackTo(&x);
+      unpack(*placeholder, &x);
       x.mutable_time_travel()->set_allocated_input(r.release());
       placeholder->mutable_extension()->PackFrom(x);
       r = std::move(placeholder);
@@ -420,7 +420,7 @@ RelPtr Parser::put_input(RelPtr outer, RelPtr input) {
     return outer;
   }
   Rel x;
-  outer->extension().UnpackTo(&x);
+  unpack(*outer, &x);
   if (x.has_table_sample()) {
     x.mutable_table_sample()->set_allocated_input(input.release());
   } else {

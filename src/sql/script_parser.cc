@@ -69,7 +69,7 @@ void Parser::compound_body(Compound* out, ScriptScope* scope, bool scoped) {
       next = kHandler;
     } else if (item->has_statement()) {
       Statement s;
-      if (item->statement().plan().has_command() && item->statement().plan().command().extension().UnpackTo(&s)) {
+      if (unpack(item->statement().plan().command(), &s)) {
         if (s.has_declare_variable()) {
           next = kVariable;
           for (const auto& p : s.declare_variable().names(0).parts()) name += (name.empty() ? "" : ".") + quote_identifier(p);

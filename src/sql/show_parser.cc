@@ -164,6 +164,7 @@ bool is_operator_name(TokenType t) {
 }  // namespace
 
 void Parser::describe(Statement* out) {
+  size_t start = pos_;
   ++pos_;  // DESC or DESCRIBE
   if (describe_delta(out)) return;
   if (at(kwFUNCTION) && (is_identifier(1) || at_string(1) || is_operator_name(type(1)))) {
@@ -219,20 +220,22 @@ void Parser::describe(Statement* out) {
     d->set_extended(true);
   }
   identifier_reference(d->mutable_name());
-  if (at(kwPARTITION) && at(kLeftParen, 1)) partition_spec(d->mutable_partition(), true);
-  size_t column_at = pos_;
+  if (at(kwPARTITION) && at(kLeftParen, 1)) {
+    partition_spec(d->mutable_partition(), false);
+    for (const auto& e : d->partition().entries())
+      if (!e.has_value()) fail("INVALID_SQL_SYNTAX.EMPTY_PARTITION_VALUE", {{"partKey", quote_identifier(e.column())}}, start);
+  }
   if (is_identifier() && !(at(kwAS) && at(kwJSON, 1))) {
     d->add_column(capturing_identifier());
     while (accept(kDot)) d->add_column(capturing_identifier());
   }
-  size_t column_end = pos_;
   if (accept(kwAS)) {
     expect(kwJSON);
     d->set_as_json(true);
-    if (!d->extended()) fail("DESCRIBE_JSON_NOT_EXTENDED", {{"tableName", d->name().parts_size() ? d->name().parts(d->name().parts_size() - 1) : "table"}}, column_at);
+    if (!d->extended()) throw SparkError(ErrorKind::kParse, "DESCRIBE_JSON_NOT_EXTENDED", {{"tableName", d->name().parts_size() ? d->name().parts(d->name().parts_size() - 1) : "table"}});
   }
-  if (d->column_size() && d->has_partition()) fail("UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION", {}, column_at - 1, column_end);
-  if (d->column_size() && d->as_json()) fail("UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_JSON", {}, column_at, column_end);
+  if (d->column_size() && d->has_partition()) fail("UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_PARTITION", {}, start);
+  if (d->column_size() && d->as_json()) throw SparkError(ErrorKind::kParse, "UNSUPPORTED_FEATURE.DESC_TABLE_COLUMN_JSON", {});
 }
 
 void Parser::comment_on(Statement* out) {

@@ -94,12 +94,18 @@ void Parser::finish_statement(Statement* s, size_t start, size_t mark, sc::Plan*
   for (size_t i = mark; i < subqueries_.size(); ++i) *s->add_subqueries() = std::move(*subqueries_[i]);
   subqueries_.resize(mark);
   set_origin(s->mutable_origin(), start);
+  if (statement_depth_ <= 1 && !in_script_) s->mutable_origin()->mutable_jvm_origin()->set_sql_text(text_);
   out->mutable_command()->mutable_extension()->PackFrom(*s);
 }
 
 void Parser::statement(sc::Plan* out) {
   DepthGuard guard(this);
   size_t start = pos_, mark = subqueries_.size();
+  ++statement_depth_;
+  struct Leave {
+    int* depth;
+    ~Leave() { --*depth; }
+  } leave{&statement_depth_};
   if (at(kLeftParen) || at_dml() || at_query() || at_any(kwSELECT, kwWITH, kwVALUES, kwTABLE, kwFROM)) return dml_or_query(out);
   const StatementTable::Entry* entry = StatementTable::find(*this);
   if (!entry) {

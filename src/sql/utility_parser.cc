@@ -41,13 +41,12 @@ void Parser::set(Statement* out) {
     pos_ += 3;
     auto* z = out->mutable_set_time_zone();
     if (at_interval()) {
-      size_t at_value = pos_;
       auto e = interval();
       const auto& l = e->literal();
       int64_t micros = l.has_day_time_interval() ? l.day_time_interval() : l.calendar_interval().microseconds();
       int months = l.has_year_month_interval() ? l.year_month_interval() : l.calendar_interval().months();
       constexpr int64_t kHour = 3600000000;
-      auto range = [&](int64_t v) { fail("INVALID_INTERVAL_FORMAT.TIMEZONE_INTERVAL_OUT_OF_RANGE", {{"input", std::to_string(v)}}, at_value); };
+      auto range = [&](int64_t v) { fail("INVALID_INTERVAL_FORMAT.TIMEZONE_INTERVAL_OUT_OF_RANGE", {{"input", std::to_string(v)}}, start); };
       int64_t days = l.calendar_interval().days();
       if (l.has_day_time_interval() && l.data_type().day_time_interval().start_field() == 0) {
         days = micros / (24 * kHour);
