@@ -198,12 +198,14 @@ PlanPtr Operation::with_cached_data_inner(const PlanPtr& plan) {
 std::shared_ptr<KeptTable> Operation::keep(const PlanPtr& plan) {
   auto query = lower_prepared(plan);
   auto table = std::make_shared<KeptTable>(session_.engine->database);
-  std::string columns;
+  std::string columns, names;
   for (size_t i = 0; i < plan->output.size(); ++i) {
-    columns += (i ? ", " : "") + ("CAST(" + lowering::column_name(plan->output[i].id) + " AS " + duckdb_type_sql(plan->output[i].type) + ") AS c" + std::to_string(i));
+    std::string name = "c" + std::to_string(i);
+    columns += (i ? ", " : "") + ("CAST(" + name + " AS " + duckdb_type_sql(plan->output[i].type) + ") AS " + name);
+    names += (i ? ", " : "") + name;
   }
-  if (columns.empty()) columns = "c0";
-  run("CREATE TABLE " + table->name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q");
+  if (columns.empty()) columns = names = "c0";
+  run("CREATE TABLE " + table->name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q(" + names + ")");
   return table;
 }
 

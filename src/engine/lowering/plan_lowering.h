@@ -68,6 +68,9 @@ class PlanLowering {
   static Scope scope_of(const Block& block);
   // The SELECT statement of a block; names: other output names than c<id>.
   std::string select(const Block& block) const;
+  static void make_names_unique(Block& block);
+  // "(c7, c8)" for a table alias; nothing without columns.
+  static std::string column_list(const std::vector<plan::Attribute>& output);
   // The block as a FROM of its own: afterwards it is open and every column is plain.
   Block wrapped(Block block);
   // A table expression for a FROM clause.

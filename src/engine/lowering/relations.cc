@@ -108,10 +108,28 @@ Block PlanLowering::source(std::string from, const std::vector<plan::Attribute>&
   Block b;
   b.from = std::move(from);
   for (const auto& a : output) b.columns.push_back({a.id, column_name(a.id)});
+  make_names_unique(b);
   return b;
 }
 
+void PlanLowering::make_names_unique(Block& block) {
+  std::set<plan::ExprId> seen;
+  std::erase_if(block.columns, [&](const Column& c) { return !seen.insert(c.id).second; });
+}
+
+std::string PlanLowering::column_list(const std::vector<plan::Attribute>& output) {
+  std::string names;
+  std::set<plan::ExprId> seen;
+  int n = 0;
+  for (const auto& a : output) {
+    // SELECT a, a has one attribute twice; the second is never read by name.
+    names += (names.empty() ? "" : ", ") + (seen.insert(a.id).second ? column_name(a.id) : "again" + std::to_string(++n));
+  }
+  return names.empty() ? "" : "(" + names + ")";
+}
+
 Block PlanLowering::wrapped(Block block) {
+  make_names_unique(block);
   Block out;
   out.nesting = block.nesting + 1;
   std::string text = select(block);
@@ -123,10 +141,7 @@ Block PlanLowering::wrapped(Block block) {
   } else {
     out.from = "(" + text + ") AS " + fresh_alias();
   }
-  std::set<plan::ExprId> seen;
-  for (const auto& c : block.columns) {
-    if (seen.insert(c.id).second) out.columns.push_back({c.id, column_name(c.id)});
-  }
+  for (const auto& c : block.columns) out.columns.push_back({c.id, column_name(c.id)});
   return out;
 }
 
@@ -235,9 +250,7 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
       for (const auto& a : data.output) types.push_back(a.type);
       auto handle = std::make_shared<ArrowHandle>(data.table, types);
       handles_.push_back(handle);
-      std::string names;
-      for (const auto& a : data.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
-      return source(handle->sql() + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), data.output);
+      return source(handle->sql() + " AS " + fresh_alias() + column_list(data.output), data.output);
     }
     case PlanKind::kValues: return values(as<Values>(*p));
     case PlanKind::kRange: {
@@ -249,9 +262,7 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
     case PlanKind::kScan: {
       const auto& s = as<Scan>(*p);
       handles_.push_back(s.relation);
-      std::string names;
-      for (const auto& a : s.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
-      return source("(" + scan_sql(*s.relation, s.columns) + ") AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), s.output);
+      return source("(" + scan_sql(*s.relation, s.columns) + ") AS " + fresh_alias() + column_list(s.output), s.output);
     }
     case PlanKind::kProject: return project(as<Project>(*p));
     case PlanKind::kFilter: return filter(as<Filter>(*p));
@@ -302,15 +313,11 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
     case PlanKind::kCollectMetrics: {
       std::string table = context_.observed_table ? context_.observed_table(as<CollectMetrics>(*p)) : std::string();
       if (table.empty()) return lower(p->children[0]);
-      std::string names;
-      for (const auto& a : p->output) names += (names.empty() ? "" : ", ") + column_name(a.id);
-      return source(table + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), p->output);
+      return source(table + " AS " + fresh_alias() + column_list(p->output), p->output);
     }
     case PlanKind::kPythonMap: throw not_built("functions over whole partitions or groups (mapInPandas, applyInPandas)");
     case PlanKind::kCached: {
-      std::string names;
-      for (const auto& a : p->output) names += (names.empty() ? "" : ", ") + column_name(a.id);
-      return source(context_.cached_table(as<Cached>(*p).handle) + " AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), p->output);
+      return source(context_.cached_table(as<Cached>(*p).handle) + " AS " + fresh_alias() + column_list(p->output), p->output);
     }
   }
   throw internal_error("unknown plan node");
@@ -563,13 +570,12 @@ Block PlanLowering::set_operation(const plan::SetOperation& s) {
     if (!text.empty()) text += keyword + " ";
     text += clauses ? "(" + branch + ")" : branch;
   }
-  std::string names;
-  for (const auto& a : s.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
-  Block out = source("(" + text + ") AS " + fresh_alias() + (names.empty() ? "" : "(" + names + ")"), s.output);
+  std::string names = column_list(s.output);
+  Block out = source("(" + text + ") AS " + fresh_alias() + names, s.output);
   out.nesting = nesting + 1;
   if (out.nesting > kMaxNesting && hoist_) {
     std::string name = "r" + std::to_string(++aliases_);
-    with_.back().push_back({name + (names.empty() ? "" : "(" + names + ")") + " AS NOT MATERIALIZED (" + text + ")"});
+    with_.back().push_back({name + names + " AS NOT MATERIALIZED (" + text + ")"});
     out.from = name;
     out.nesting = 0;
   }
@@ -577,8 +583,6 @@ Block PlanLowering::set_operation(const plan::SetOperation& s) {
 }
 
 Block PlanLowering::values(const plan::Values& v) {
-  std::string names;
-  for (const auto& a : v.output) names += (names.empty() ? "" : ", ") + column_name(a.id);
   Scope scope;
   auto lowering = expressions(scope);
   if (v.rows.empty() || v.output.empty()) {
@@ -597,7 +601,7 @@ Block PlanLowering::values(const plan::Values& v) {
     }
     rows += ")";
   }
-  return source("(VALUES " + rows + ") AS " + fresh_alias() + "(" + names + ")", v.output);
+  return source("(VALUES " + rows + ") AS " + fresh_alias() + column_list(v.output), v.output);
 }
 
 Block PlanLowering::sample(const plan::Sample& s) {
@@ -659,6 +663,7 @@ Block PlanLowering::cte_scope(const plan::CteScope& s) {
     std::vector<ExprPtr> refs;
     for (const auto& a : d.plan->output) refs.push_back(plan::make_ref(a));
     b = project_over(std::move(b), refs);
+    make_names_unique(b);
     bool once = cte_uses_[d.id] <= 1;
     with_.back().push_back({name + (once ? " AS NOT MATERIALIZED (" : " AS (") + select(b) + ")"});
   }

@@ -1,6 +1,7 @@
 #include "engine/sources/java_number.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 
@@ -66,6 +67,90 @@ std::optional<int32_t> parse_java_int(std::string_view s) { return parse_integer
 std::optional<int64_t> parse_java_long(std::string_view s) { return parse_integer<int64_t>(s); }
 std::optional<double> parse_java_double(std::string_view s) { return parse_floating<double>(s); }
 std::optional<float> parse_java_float(std::string_view s) { return parse_floating<float>(s); }
+
+namespace {
+template <class T>
+void append_floating(T v, std::string& out) {
+  if (v != v) {
+    out += "NaN";
+    return;
+  }
+  if (v < 0 || (v == 0 && std::signbit(v))) {
+    out += '-';
+    v = -v;
+  }
+  if (v == std::numeric_limits<T>::infinity()) {
+    out += "Infinity";
+    return;
+  }
+  if (v == 0) {
+    out += "0.0";
+    return;
+  }
+  char buf[40];
+  char* end = std::to_chars(buf, buf + sizeof buf, v, std::chars_format::scientific).ptr;  // d.ddde±xx
+  std::string digits;
+  char* p = buf;
+  for (; p < end && *p != 'e'; ++p) {
+    if (*p != '.') digits += *p;
+  }
+  int exponent = std::atoi(std::string(p + 1, end).c_str());
+  auto point = [&](size_t at) {  // at digits before the point
+    if (at >= digits.size()) {
+      out += digits;
+      out.append(at - digits.size(), '0');
+      out += ".0";
+    } else {
+      out.append(digits, 0, at);
+      out += '.';
+      out.append(digits, at, std::string::npos);
+    }
+  };
+  if (exponent >= -3 && exponent < 7) {
+    if (exponent >= 0) {
+      point(static_cast<size_t>(exponent) + 1);
+    } else {
+      out += "0.";
+      out.append(static_cast<size_t>(-exponent - 1), '0');
+      out += digits;
+    }
+    return;
+  }
+  point(1);
+  out += 'E';
+  out += std::to_string(exponent);
+}
+}  // namespace
+
+void append_java_double(double value, std::string& out) { append_floating(value, out); }
+void append_java_float(float value, std::string& out) { append_floating(value, out); }
+
+void append_java_decimal(__int128 unscaled, int scale, std::string& out) {
+  bool negative = unscaled < 0;
+  auto u = negative ? -static_cast<unsigned __int128>(unscaled) : static_cast<unsigned __int128>(unscaled);
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(u % 10)));
+    u /= 10;
+  } while (u != 0);
+  if (negative) out += '-';
+  int adjusted = static_cast<int>(digits.size()) - 1 - scale;
+  if (scale > 0 && adjusted < -6) {
+    out += digits[0];
+    if (digits.size() > 1) out += "." + digits.substr(1);
+    out += "E" + std::to_string(adjusted);
+    return;
+  }
+  if (scale <= 0) {
+    out += digits;
+    return;
+  }
+  auto places = static_cast<size_t>(scale);
+  if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
+  out.append(digits, 0, digits.size() - places);
+  out += '.';
+  out.append(digits, digits.size() - places, std::string::npos);
+}
 
 std::optional<BigDecimal> BigDecimal::parse(std::string_view s) {
   BigDecimal d;

@@ -13,6 +13,12 @@ std::optional<int64_t> parse_java_long(std::string_view text);
 std::optional<double> parse_java_double(std::string_view text);
 std::optional<float> parse_java_float(std::string_view text);
 
+// Double.toString and Float.toString: "1.0E10", "0.001", "NaN", "-Infinity".
+void append_java_double(double value, std::string& out);
+void append_java_float(float value, std::string& out);
+// BigDecimal.toString of an unscaled value: plain, or "1E-8" when the first digit is more than six places behind the point.
+void append_java_decimal(__int128 unscaled, int scale, std::string& out);
+
 // An unscaled number and its scale; enough of java.math.BigDecimal.
 struct BigDecimal {
   bool negative = false;

@@ -51,7 +51,7 @@ void check_duplicates(const DataType& schema, bool case_sensitive) {
 }
 
 bool supported(const std::string& format, const DataType& t) {
-  if (format == "csv") return !t.is_nested() && t.id() != TypeId::kBinary && t.id() != TypeId::kGeometry && t.id() != TypeId::kGeography;
+  if (format == "csv") return !t.is_nested() && t.id() != TypeId::kGeometry && t.id() != TypeId::kGeography;
   if (format == "json") {
     if (t.id() == TypeId::kStruct) {
       for (const auto& f : t.fields()) {

@@ -1,0 +1,59 @@
+#pragma once
+// Inside the room: variables of a running script, and assignment to variables of either kind.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/commands/commands.h"
+#include "plan/analyzer.h"
+
+namespace tarn::engine::commands {
+
+// The variables of the blocks that are open, innermost last. Belongs to the thread that runs the script.
+class LocalVariables {
+ public:
+  struct Scope {
+    std::string label;
+    std::map<std::string, plan::Variable> variables;
+  };
+  std::vector<Scope> scopes;
+  // x, or label.x; nullptr if there is none. The pointer lives until its block ends.
+  plan::Variable* find(const std::vector<std::string>& parts, CommandHost& host);
+  void declare(const std::vector<std::vector<std::string>>& names, const plan::Variable& variable, bool or_replace, CommandHost& host);
+};
+
+// Of the script that this thread runs; nullptr outside of scripts and inside EXECUTE IMMEDIATE.
+LocalVariables* current_locals();
+class UseLocals {
+ public:
+  explicit UseLocals(LocalVariables* locals);
+  ~UseLocals();
+
+ private:
+  LocalVariables* before_;
+};
+class HideLocals {
+ public:
+  HideLocals();
+  ~HideLocals();
+  void show();
+
+ private:
+  LocalVariables* before_;
+  bool hidden_ = true;
+};
+
+// A variable to be assigned: a local one, or the session's under `key`.
+struct VariableTarget {
+  std::vector<std::string> parts;
+  plan::Variable* local = nullptr;
+  std::string key;
+  plan::Variable variable;
+};
+// UNRESOLVED_VARIABLE
+VariableTarget find_variable(const std::vector<std::string>& parts, CommandHost& host);
+void assign(const VariableTarget& target, plan::Value value, CommandHost& host);
+// The one row of the query (none: NULLs), cast to the variables' types. ROW_SUBQUERY_TOO_MANY_ROWS, ASSIGNMENT_ARITY_MISMATCH.
+void assign_from(const std::vector<VariableTarget>& targets, const plan::PlanPtr& query, CommandHost& host);
+
+}  // namespace tarn::engine::commands

@@ -1,0 +1,460 @@
+#include "engine/sinks/file_sink.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "base/ids.h"
+#include "base/io_error.h"
+#include "base/spark_error.h"
+#include "duckdb.hpp"
+#include "engine/error_map.h"
+#include "engine/sinks/output_stream.h"
+#include "engine/sinks/row_encoder.h"
+#include "engine/sinks/staging.h"
+#include "engine/time_zone.h"
+#include "engine/type_mapping.h"
+#include "plan/session_conf.h"
+#include "storage/path.h"
+
+namespace tarn::engine::sinks {
+namespace {
+
+using duckdb::idx_t;
+using plan::DataType;
+using plan::SaveMode;
+using plan::TypeId;
+using sources::lower;
+using Column = duckdb::RecursiveUnifiedVectorFormat;
+
+constexpr const char* kNullPartition = "__HIVE_DEFAULT_PARTITION__";
+constexpr const char* kSparkVersion = "4.2.0";
+
+const char* shown_format(const std::string& f) { return f == "csv" ? "CSV" : f == "json" ? "JSON" : f == "text" ? "Text" : "Parquet"; }
+
+bool supported(const std::string& format, const DataType& t) {
+  if (t.id() == TypeId::kGeometry || t.id() == TypeId::kGeography) return false;
+  if (t.id() == TypeId::kUdt) return supported(format, t.sql_type());
+  if (format == "text") return t.is_string();
+  if (format == "csv") return !t.is_nested() && t.id() != TypeId::kVariant && t.id() != TypeId::kNull && t.id() != TypeId::kCalendarInterval;
+  switch (t.id()) {
+    case TypeId::kStruct: return std::all_of(t.fields().begin(), t.fields().end(), [&](const auto& f) { return supported(format, f.type()); });
+    case TypeId::kArray: return supported(format, t.element());
+    case TypeId::kMap: return supported(format, t.key()) && supported(format, t.value());
+    case TypeId::kNull: return format == "json";
+    case TypeId::kCalendarInterval: return false;
+    default: return true;
+  }
+}
+
+bool holds(const DataType& t, TypeId id) {
+  if (t.id() == id) return true;
+  switch (t.id()) {
+    case TypeId::kStruct: return std::any_of(t.fields().begin(), t.fields().end(), [&](const auto& f) { return holds(f.type(), id); });
+    case TypeId::kArray: return holds(t.element(), id);
+    case TypeId::kMap: return holds(t.key(), id) || holds(t.value(), id);
+    default: return false;
+  }
+}
+
+struct Plan {
+  std::string format;
+  sources::Options options;
+  std::string target;
+  std::vector<size_t> partition_columns, data_columns;  // indices into the schema
+  DataType data_schema;
+  int64_t max_records = 0;
+  bool dynamic_overwrite = false;
+  std::string extension;   // ".csv.gz"
+  std::string job = random_uuid();
+  std::vector<std::string> names;  // of the query's columns
+};
+
+class Writer {
+ public:
+  Writer(const WriteRequest& request, const plan::SessionConf& conf, duckdb::Connection& connection, const std::function<bool()>& cancelled)
+      : r_(request), conf_(conf), connection_(connection), cancelled_(cancelled) {
+    zone_ = TimeZone::get(conf.time_zone());
+    prepare();
+  }
+
+  WriteResult run() {
+    struct stat st;
+    bool exists = ::stat(p_.target.c_str(), &st) == 0;
+    if (exists && !S_ISDIR(st.st_mode) && r_.mode != SaveMode::kErrorIfExists && r_.mode != SaveMode::kIgnore && r_.mode != SaveMode::kOverwrite) {
+      throw SparkError::Plain(ErrorKind::kSpark, "Parent path is not a directory: " + storage::display_uri(p_.target));
+    }
+    if (exists && r_.mode == SaveMode::kErrorIfExists) {
+      throw analysis_error("PATH_ALREADY_EXISTS", {{"outputPath", storage::display_uri(p_.target)}});
+    }
+    if (exists && r_.mode == SaveMode::kIgnore) return {};
+    try {
+      Staging staging(p_.target);
+      if (p_.format == "parquet") write_parquet(staging);
+      else write_rows(staging);
+      for (const auto& f : staging.files()) result_.bytes += static_cast<int64_t>(std::filesystem::file_size(staging.directory() + "/" + f));
+      check_cancelled();
+      commit(staging, exists && !S_ISDIR(st.st_mode));
+      return std::move(result_);
+    } catch (const IoError& e) {
+      // "No space left on device" and its kin: what, where and why.
+      throw SparkError::Plain(ErrorKind::kSpark, std::string("Writing to ") + storage::display_uri(p_.target) + " failed: " + e.what());
+    } catch (const std::filesystem::filesystem_error& e) {
+      throw SparkError::Plain(ErrorKind::kSpark, std::string("Writing to ") + storage::display_uri(p_.target) + " failed: " + e.what());
+    }
+  }
+
+ private:
+  void check_cancelled() const {
+    if (cancelled_ && cancelled_()) throw SparkError(ErrorKind::kSpark, "OPERATION_CANCELED", {{"operationId", ""}});
+  }
+
+  void prepare() {
+    p_.format = lower(r_.format);
+    p_.options = sources::Options(r_.options);
+    if (p_.format == "orc" || p_.format == "xml" || p_.format == "avro") throw not_built("writing the data source " + p_.format);
+    if (p_.format == "binaryfile") throw SparkError::Plain(ErrorKind::kUnsupported, "Write is not supported for binary file data source");
+    if (p_.format != "csv" && p_.format != "json" && p_.format != "text" && p_.format != "parquet") {
+      throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", r_.format}});
+    }
+    auto path = storage::local_path(r_.path);
+    if (!path) {
+      storage::store_for(r_.path);
+      throw not_built("writing files to " + storage::scheme_of(r_.path) + ": with the file sinks");
+    }
+    p_.target = storage::normalize(std::filesystem::absolute(*path).string());
+    const auto& fields = r_.schema.fields();
+    bool case_sensitive = conf_.case_sensitive();
+    auto same = [&](const std::string& a, const std::string& b) { return case_sensitive ? a == b : sources::equal_ignore_case(a, b); };
+    for (const auto& name : r_.partition_by) {
+      size_t i = 0;
+      while (i < fields.size() && !same(fields[i].name, name)) ++i;
+      if (i == fields.size()) {
+        throw analysis_error("_LEGACY_ERROR_TEMP_1155", {{"col", name}, {"schemaCatalog", r_.schema.catalog_string()}});
+      }
+      const DataType& t = fields[i].type();
+      if (t.is_nested() || t.id() == TypeId::kVariant || t.id() == TypeId::kCalendarInterval) {
+        throw analysis_error("INVALID_PARTITION_COLUMN_DATA_TYPE", {{"type", quote_sql(t.sql())}});
+      }
+      p_.partition_columns.push_back(i);
+    }
+    if (!fields.empty() && p_.partition_columns.size() == fields.size()) throw analysis_error("ALL_PARTITION_COLUMNS_NOT_ALLOWED");
+    if (fields.empty()) throw analysis_error("EMPTY_SCHEMA_NOT_SUPPORTED_FOR_DATASOURCE", {{"format", shown_format(p_.format)}});
+    std::vector<plan::StructField> data;
+    std::set<std::string> seen;
+    for (size_t i = 0; i < fields.size(); ++i) {
+      if (p_.format != "csv" && !seen.insert(case_sensitive ? fields[i].name : lower(fields[i].name)).second) {
+        throw analysis_error("COLUMN_ALREADY_EXISTS", {{"columnName", quote_identifier(case_sensitive ? fields[i].name : lower(fields[i].name))}});
+      }
+      p_.names.push_back("c" + std::to_string(i));
+      if (std::find(p_.partition_columns.begin(), p_.partition_columns.end(), i) != p_.partition_columns.end()) continue;
+      p_.data_columns.push_back(i);
+      data.push_back(fields[i]);
+      if (!supported(p_.format, fields[i].type())) {
+        throw analysis_error("UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE", {{"columnName", quote_identifier(fields[i].name)},
+                                                                      {"columnType", quote_sql(fields[i].type().sql())},
+                                                                      {"format", shown_format(p_.format)}});
+      }
+    }
+    p_.data_schema = DataType::structure(std::move(data));
+    if (p_.format == "text" && p_.data_schema.fields().size() != 1) {
+      throw analysis_error("_LEGACY_ERROR_TEMP_1290", {{"schemaSize", std::to_string(p_.data_schema.fields().size())}});
+    }
+    p_.max_records = p_.options.integer("maxRecordsPerFile", conf_.integer("spark.sql.files.maxRecordsPerFile"));
+    std::string mode = lower(p_.options.text("partitionOverwriteMode", conf_.text("spark.sql.sources.partitionOverwriteMode")));
+    if (mode != "static" && mode != "dynamic") {
+      throw SparkError::Plain(ErrorKind::kNoSuchElement, "No value found for '" + p_.options.text("partitionOverwriteMode", "") + "'");
+    }
+    p_.dynamic_overwrite = mode == "dynamic" && r_.mode == SaveMode::kOverwrite && r_.static_partition.size() < p_.partition_columns.size();
+    if (p_.format == "parquet") {
+      prepare_parquet();
+    } else {
+      auto codec = p_.options.find("compression");
+      if (!codec) codec = p_.options.find("codec");
+      codec_ = codec ? codec_of(*codec) : Codec::kNone;
+      std::string ext = p_.format == "text" ? "txt" : p_.format;
+      if (p_.format == "csv") {
+        ext = p_.options.text("extension", "csv");
+        bool letters = std::all_of(ext.begin(), ext.end(), [](unsigned char c) { return isalpha(c); });
+        if (ext.size() != 3 && !letters) {
+          throw SparkError(ErrorKind::kIllegalArgument, "INVALID_PARAMETER_VALUE.EXTENSION",
+                           {{"functionName", "`extension`"}, {"parameter", "`extension`"}, {"fileExtension", quote_identifier(ext)},
+                            {"acceptable", "Extension is limited to exactly 3 letters (e.g. csv, tsv, etc...)"}});
+        }
+      }
+      p_.extension = "." + ext + codec_extension(codec_);
+      auto charset = p_.options.find("encoding");
+      if (!charset) charset = p_.options.find("charset");
+      if (charset) {
+        charset_ = sources::checked_charset(*charset, p_.format == "csv" ? "CSVOptions" : p_.format == "json" ? "JSONOptions" : "TextOptions",
+                                            conf_.flag("spark.sql.legacy.javaCharsets"));
+      }
+      encoder_ = p_.format == "csv"    ? make_csv_encoder(p_.data_schema, p_.options, conf_)
+                 : p_.format == "json" ? make_json_encoder(p_.data_schema, p_.options, conf_)
+                                       : make_text_encoder(p_.options);
+    }
+  }
+
+  void prepare_parquet() {
+    std::string codec = lower(p_.options.text("compression", p_.options.text("parquet.compression", conf_.text("spark.sql.parquet.compression.codec"))));
+    static const std::map<std::string, std::pair<const char*, const char*>> kCodecs = {
+        {"none", {"uncompressed", ""}},  {"uncompressed", {"uncompressed", ""}}, {"snappy", {"snappy", ".snappy"}},
+        {"gzip", {"gzip", ".gz"}},       {"zstd", {"zstd", ".zstd"}},            {"brotli", {"brotli", ".br"}},
+        {"lz4", {"lz4_raw", ".lz4raw"}}, {"lz4_raw", {"lz4_raw", ".lz4raw"}}};
+    auto it = kCodecs.find(codec);
+    if (it == kCodecs.end()) {
+      throw SparkError(ErrorKind::kIllegalArgument, "CODEC_NOT_AVAILABLE.WITH_AVAILABLE_CODECS_SUGGESTION",
+                       {{"codecName", codec}, {"availableCodecs", "brotli, uncompressed, lz4, gzip, lzo, snappy, none, zstd, lz4_raw"}});
+    }
+    parquet_codec_ = it->second.first;
+    p_.extension = std::string(it->second.second) + ".parquet";
+    if (holds(p_.data_schema, TypeId::kTime)) throw not_built("writing TIME columns to Parquet");
+  }
+
+  std::string file_name(int64_t counter) const {
+    char c[24];
+    snprintf(c, sizeof c, "%cc%03lld", p_.partition_columns.empty() ? '-' : '.', static_cast<long long>(counter));
+    return "part-00000-" + p_.job + c + p_.extension;
+  }
+
+  // "k=v/l=w" of a row.
+  std::string partition_path(const std::vector<Column>& columns, idx_t row) const {
+    std::string path;
+    for (size_t i : p_.partition_columns) {
+      const auto& field = r_.schema.fields()[i];
+      const Column& c = columns[i];
+      idx_t at = c.unified.sel->get_index(row);
+      std::string value;
+      if (c.unified.validity.RowIsValid(at)) append_value(field.type(), c, at, nullptr, *zone_, value);
+      if (!path.empty()) path += '/';
+      path += storage::hive_escape(field.name) + "=" + (value.empty() ? kNullPartition : storage::hive_escape(value));
+    }
+    return path;
+  }
+
+  std::string named_query() const {
+    std::string names;
+    for (const auto& n : p_.names) names += (names.empty() ? "" : ", ") + n;
+    return "(" + r_.query + ") AS t(" + names + ")";
+  }
+
+  std::string partition_list() const {
+    std::string list;
+    for (size_t i : p_.partition_columns) list += (list.empty() ? "" : ", ") + p_.names[i] + " NULLS FIRST";
+    return list;
+  }
+
+  duckdb::unique_ptr<duckdb::QueryResult> stream(const std::string& sql) {
+    auto pending = connection_.PendingQuery(sql, true);
+    if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
+    auto result = pending->Execute();
+    if (result->HasError()) throw to_spark_error(result->GetErrorObject(), sql);
+    return result;
+  }
+
+  void execute(const std::string& sql) {
+    auto pending = connection_.PendingQuery(sql, false);
+    if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
+    for (;;) {
+      auto state = pending->ExecuteTask();
+      if (cancelled_ && cancelled_()) {
+        connection_.Interrupt();
+        break;
+      }
+      if (duckdb::PendingQueryResult::IsResultReady(state)) break;
+      if (state == duckdb::PendingExecutionResult::BLOCKED) pending->WaitForTask();
+    }
+    check_cancelled();
+    auto result = pending->Execute();
+    if (result->HasError()) throw to_spark_error(result->GetErrorObject(), sql);
+  }
+
+  template <class Fn>
+  void for_each_chunk(const std::string& sql, Fn fn) {
+    auto result = stream(sql);
+    for (;;) {
+      check_cancelled();
+      duckdb::unique_ptr<duckdb::DataChunk> chunk;
+      duckdb::ErrorData error;
+      if (!result->TryFetch(chunk, error)) throw to_spark_error(error, sql);
+      if (!chunk || chunk->size() == 0) break;
+      chunk->Flatten();
+      std::vector<Column> columns(chunk->ColumnCount());
+      for (idx_t i = 0; i < chunk->ColumnCount(); ++i) {
+        duckdb::Vector::RecursiveToUnifiedFormat(chunk->data[i], chunk->size(), columns[i]);
+      }
+      fn(columns, chunk->size());
+    }
+  }
+
+  // csv, json, text: one stream of rows, sorted by the partition columns as Spark sorts them.
+  void write_rows(Staging& staging) {
+    bool partitioned = !p_.partition_columns.empty();
+    std::string sql = "SELECT * FROM " + named_query() + (partitioned ? " ORDER BY " + partition_list() : "");
+    std::unique_ptr<OutputStream> file;
+    std::string current, buffer;
+    int64_t in_file = 0, counter = 0;
+    auto flush = [&] {
+      if (!buffer.empty()) file->write(buffer);
+      buffer.clear();
+    };
+    auto open = [&](const std::string& directory) {
+      std::string relative = (directory.empty() ? "" : directory + "/") + file_name(counter);
+      file = create_file(staging.add(relative), codec_, charset_);
+      directories_.insert(directory);
+      in_file = 0;
+      encoder_->header(buffer);
+    };
+    auto close = [&] {
+      if (!file) return;
+      flush();
+      file->close();
+      file.reset();
+    };
+    if (!partitioned) open("");
+    for_each_chunk(sql, [&](const std::vector<Column>& columns, idx_t rows) {
+      for (idx_t row = 0; row < rows; ++row) {
+        if (partitioned) {
+          std::string path = partition_path(columns, row);
+          if (!file || path != current) {
+            close();
+            current = std::move(path);
+            counter = 0;
+            open(current);
+          }
+        }
+        if (p_.max_records > 0 && in_file == p_.max_records) {
+          close();
+          ++counter;
+          open(current);
+        }
+        encoder_->row(columns, p_.data_columns, row, buffer);
+        ++in_file;
+        if (buffer.size() > (1 << 18)) flush();
+      }
+      result_.rows += static_cast<int64_t>(rows);
+    });
+    close();
+  }
+
+  std::string copy_sql(const std::string& from, const std::string& path) const {
+    std::string list;
+    for (size_t k = 0; k < p_.data_columns.size(); ++k) {
+      size_t i = p_.data_columns[k];
+      list += (k ? ", " : "") + p_.names[i] + " AS " + quote_duckdb_identifier(r_.schema.fields()[i].name);
+    }
+    return "COPY (SELECT " + list + " FROM " + from + ") TO " + duckdb_string(path) + " (FORMAT parquet, CODEC '" + parquet_codec_ +
+           "', KV_METADATA {\"org.apache.spark.version\": '" + kSparkVersion + "', \"org.apache.spark.sql.parquet.row.metadata\": " +
+           duckdb_string(p_.data_schema.json()) + "})";
+  }
+
+  void copy(Staging& staging, const std::string& from, const std::string& relative) {
+    std::string path = staging.add(relative);
+    execute(copy_sql(from, path));
+    storage::store_for(path).sync(path);
+  }
+
+  void write_parquet(Staging& staging) {
+    if (p_.partition_columns.empty() && p_.max_records <= 0) {
+      copy(staging, named_query(), file_name(0));
+      directories_.insert("");
+      auto count = connection_.Query("SELECT num_rows FROM parquet_file_metadata(" + duckdb_string(staging.directory() + "/" + file_name(0)) + ")");
+      if (!count->HasError()) result_.rows = count->GetValue(0, 0).GetValue<int64_t>();
+      return;
+    }
+    // The rows of one file after the other lie together in a temporary table; each file is a range of it.
+    std::string table = "tarn_sink_" + p_.job.substr(0, 8) + p_.job.substr(9, 4);
+    std::string order = p_.partition_columns.empty() ? "" : " ORDER BY " + partition_list();
+    execute("CREATE TEMP TABLE " + table + " AS SELECT * FROM " + named_query() + order);
+    struct Drop {
+      duckdb::Connection& c;
+      std::string table;
+      ~Drop() { c.Query("DROP TABLE IF EXISTS temp." + table); }
+    } drop{connection_, table};
+    std::vector<std::pair<std::string, int64_t>> runs;  // directory, rows
+    std::string keys;
+    for (size_t i : p_.partition_columns) keys += p_.names[i] + ", ";
+    if (p_.partition_columns.empty()) {
+      auto n = connection_.Query("SELECT count(*) FROM " + table);
+      if (n->HasError()) throw to_spark_error(n->GetErrorObject());
+      runs.emplace_back("", n->GetValue(0, 0).GetValue<int64_t>());
+    } else {
+      std::string columns;
+      for (size_t i = 0; i < p_.names.size(); ++i) {
+        bool partition = std::find(p_.partition_columns.begin(), p_.partition_columns.end(), i) != p_.partition_columns.end();
+        columns += (partition ? p_.names[i] : "NULL") + ", ";
+      }
+      std::string groups = keys.substr(0, keys.size() - 2);
+      for_each_chunk("SELECT " + columns + "count(*), min(rowid) AS r FROM " + table + " GROUP BY " + groups + " ORDER BY r",
+                     [&](const std::vector<Column>& cells, idx_t rows) {
+                       for (idx_t row = 0; row < rows; ++row) {
+                         const Column& count = cells[p_.names.size()];
+                         int64_t n = duckdb::UnifiedVectorFormat::GetData<int64_t>(count.unified)[count.unified.sel->get_index(row)];
+                         runs.emplace_back(partition_path(cells, row), n);
+                       }
+                     });
+    }
+    int64_t start = 0;
+    std::map<std::string, int64_t> counters;
+    for (const auto& [directory, rows] : runs) {
+      int64_t step = p_.max_records > 0 ? p_.max_records : std::max<int64_t>(rows, 1);
+      for (int64_t at = 0; at < rows || (rows == 0 && at == 0); at += step) {
+        int64_t from = start + at, to = start + std::min(at + step, rows);
+        copy(staging, table + " WHERE rowid >= " + std::to_string(from) + " AND rowid < " + std::to_string(to),
+             (directory.empty() ? "" : directory + "/") + file_name(counters[directory]++));
+        directories_.insert(directory);
+      }
+      start += rows;
+    }
+    result_.rows = start;
+  }
+
+  void commit(Staging& staging, bool target_is_file) {
+    std::vector<std::string> parts = staging.files();
+    std::string success = staging.add("_SUCCESS");
+    create_file(success, Codec::kNone, "UTF-8")->close();
+    if (target_is_file) std::filesystem::remove(p_.target);
+    if (r_.mode != SaveMode::kOverwrite) {
+      staging.commit_append();
+    } else if (p_.dynamic_overwrite) {
+      staging.commit_replace_directories({directories_.begin(), directories_.end()});
+    } else if (!r_.static_partition.empty()) {
+      std::string prefix;
+      for (size_t i : p_.partition_columns) {
+        const auto& field = r_.schema.fields()[i];
+        auto it = std::find_if(r_.static_partition.begin(), r_.static_partition.end(),
+                               [&](const auto& s) { return sources::equal_ignore_case(s.first, field.name); });
+        if (it == r_.static_partition.end()) break;
+        prefix += (prefix.empty() ? "" : "/") + storage::hive_escape(field.name) + "=" +
+                  (it->second.empty() ? std::string(kNullPartition) : storage::hive_escape(it->second));
+      }
+      staging.commit_replace_directories({prefix});
+    } else {
+      staging.commit_replace();
+    }
+    for (const auto& f : parts) result_.files.push_back(p_.target + "/" + f);
+  }
+
+  const WriteRequest& r_;
+  const plan::SessionConf& conf_;
+  duckdb::Connection& connection_;
+  const std::function<bool()>& cancelled_;
+  std::shared_ptr<const TimeZone> zone_;
+  Plan p_;
+  Codec codec_ = Codec::kNone;
+  std::string charset_ = "UTF-8", parquet_codec_;
+  std::unique_ptr<RowEncoder> encoder_;
+  std::set<std::string> directories_;
+  WriteResult result_;
+};
+
+}  // namespace
+
+WriteResult write_files(const WriteRequest& request, const plan::SessionConf& conf, duckdb::Connection& connection,
+                        const std::function<bool()>& cancelled) {
+  return Writer(request, conf, connection, cancelled).run();
+}
+
+}  // namespace tarn::engine::sinks

@@ -1,0 +1,127 @@
+#include "engine/sinks/staging.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "base/ids.h"
+#include "base/io_error.h"
+#include "storage/path.h"
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE (1 << 1)
+#endif
+
+namespace tarn::engine::sinks {
+namespace fs = std::filesystem;
+namespace {
+
+void make_directories(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    errno = error.value();
+    throw IoError("cannot create the directory", path);
+  }
+}
+
+void sync_directory(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+void move(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw IoError("cannot rename to", to);
+}
+
+// `staged` takes the place of `target`; what was there is then at `staged`. False: the file system cannot do it in one step.
+bool exchange(const std::string& staged, const std::string& target) {
+  if (::renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (errno == EINVAL || errno == ENOSYS || errno == EXDEV || errno == EBUSY || errno == EPERM) return false;
+  throw IoError("cannot replace", target);
+}
+
+void replace_directory(const std::string& staged, const std::string& target) {
+  struct stat st;
+  if (::stat(target.c_str(), &st) != 0) {
+    make_directories(storage::parent(target));
+    move(staged, target);
+  } else {
+    ::chmod(staged.c_str(), st.st_mode & 07777);
+    if (!exchange(staged, target)) {
+      // The next best: the new files first, then the old ones go.
+      std::set<std::string> fresh;
+      std::vector<fs::path> old;
+      for (const auto& e : fs::directory_iterator(target)) old.push_back(e.path());
+      for (const auto& e : fs::directory_iterator(staged)) {
+        std::string to = target + "/" + e.path().filename().string();
+        if (fs::is_directory(to)) fs::remove_all(to);
+        move(e.path().string(), to);
+        fresh.insert(to);
+      }
+      for (const auto& o : old) {
+        if (!fresh.contains(o.string())) fs::remove_all(o);
+      }
+    }
+  }
+  sync_directory(storage::parent(target));
+}
+
+}  // namespace
+
+Staging::Staging(std::string target) : target_(storage::normalize(target)) {
+  std::string parent = storage::parent(target_);
+  make_directories(parent);
+  directory_ = parent + "/." + storage::file_name(target_) + ".tarn-staging-" + random_uuid();
+  make_directories(directory_);
+}
+
+Staging::~Staging() {
+  std::error_code ignored;
+  fs::remove_all(directory_, ignored);
+}
+
+std::string Staging::add(const std::string& relative) {
+  std::string path = directory_ + "/" + relative;
+  make_directories(storage::parent(path));
+  files_.push_back(relative);
+  return path;
+}
+
+void Staging::commit_append() {
+  make_directories(target_);
+  std::set<std::string> parents;
+  for (const auto& f : files_) {
+    std::string to = target_ + "/" + f, parent = storage::parent(to);
+    if (parents.insert(parent).second) make_directories(parent);
+    move(directory_ + "/" + f, to);
+  }
+  for (const auto& p : parents) sync_directory(p);
+}
+
+void Staging::commit_replace() { replace_directory(directory_, target_); }
+
+void Staging::commit_replace_directories(const std::vector<std::string>& directories) {
+  make_directories(target_);
+  std::set<std::string> replaced;
+  for (const auto& d : directories) {
+    std::string staged = directory_ + "/" + d;
+    make_directories(staged);
+    replace_directory(staged, target_ + "/" + d);
+    replaced.insert(d + "/");
+  }
+  std::vector<std::string> rest;
+  for (const auto& f : files_) {
+    bool moved = false;
+    for (const auto& d : replaced) moved = moved || f.starts_with(d);
+    if (!moved) move(directory_ + "/" + f, target_ + "/" + f);
+  }
+}
+
+}  // namespace tarn::engine::sinks
