@@ -112,7 +112,8 @@ void ArtifactReceiver::store(sc::AddArtifactsResponse* response) {
 void ArtifactReceiver::copy_to_file_system() {
   std::string target = "/" + name_.substr(kForwardToFs.size());
   while (target.starts_with("//")) target.erase(0, 1);
-  if (!session_->session().conf().flag(kAllowLocal)) {
+  auto allowed = session_->session().conf().find(kAllowLocal);
+  if (!allowed || (*allowed != "true" && *allowed != "TRUE")) {
     throw SparkError::Plain(ErrorKind::kUnsupported, "Uploading artifact file to local file system destination path is not supported.");
   }
   fs::path path(target);

@@ -29,7 +29,7 @@ class ReplayBuffer {
  public:
   struct Limits {
     size_t max_unsent = 32 << 20;
-    size_t max_retry = 10 << 20;  // 0: nothing is kept once it is sent (an operation that cannot be reattached)
+    size_t max_retry = 32 << 20;  // more than the network between us and a client holds; 0: nothing is kept once it is sent (an operation that cannot be reattached)
   };
   ReplayBuffer(Limits limits);
 
