@@ -647,9 +647,15 @@ void ConnectServer::Impl::stop(std::chrono::milliseconds grace) {
       cv_.wait_for(lock, std::chrono::milliseconds(50));
     }
   }
-  // Streams whose operation is done get a moment to carry the last answers to their clients.
+  bool interrupted = false;
   for (const auto& session : sessions.all()) {
-    for (const auto& operation : session->operations()) operation->interrupt();
+    for (const auto& operation : session->operations()) interrupted |= operation->interrupt();
+  }
+  // Their clients get the error, and a moment to ask for its details.
+  if (interrupted) {
+    auto end = Clock::now() + std::chrono::seconds(5);
+    while (operations.running() > 0 && Clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace.count() ? 1000 : 100));
   {

@@ -45,7 +45,8 @@ int open_socket(const std::string& listen, int* port) {
 }  // namespace
 
 MetricsListener::MetricsListener(const std::string& listen, std::function<bool()> health, std::function<std::string()> metrics)
-    : socket_(open_socket(listen, &port_)), health_(std::move(health)), metrics_(std::move(metrics)) {
+    : health_(std::move(health)), metrics_(std::move(metrics)) {
+  socket_ = open_socket(listen, &port_);
   if (::pipe(wake_) != 0) throw CommandError("no pipe");
   thread_ = std::thread([this] { serve(); });
 }
