@@ -1,6 +1,7 @@
 #include "connect/fair_scheduler.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "connect/worker_pool.h"
 
@@ -46,11 +47,19 @@ void FairScheduler::start_what_fits() {
       }
     }
     if (best == owners_.end()) return;
-    pool_.run([this, owner = best->first, task = std::move(best->second.queue.front().task)]() mutable {
-      task();
-      task = nullptr;
-      finished(owner);
-    });
+    try {
+      pool_.run([this, owner = best->first, task = best->second.queue.front().task]() mutable {
+        task();
+        task = nullptr;
+        finished(owner);
+      });
+    } catch (const std::system_error&) {
+      // No thread to be had: it waits until another task ends, or fails if there is none.
+      if (running_ > 0) return;
+      best->second.queue.pop_front();
+      --waiting_;
+      throw;
+    }
     best->second.queue.pop_front();
     ++best->second.running;
     ++running_;

@@ -93,7 +93,10 @@ bool is_loopback(const std::string& host) {
 class ConnectServer::Impl {
  public:
   Impl(engine::Engine& engine, ConnectOptions options);
-  ~Impl() { stop(std::chrono::milliseconds(0)); }
+  ~Impl() {
+    stop(std::chrono::milliseconds(0));
+    pool.reset();  // waits for tasks, which use what is below
+  }
   void stop(std::chrono::milliseconds grace);
   ConnectStats stats() const;
 
@@ -107,7 +110,7 @@ class ConnectServer::Impl {
   const ConnectOptions options;
   Authenticator authenticator;
   ServiceCounters counters;
-  WorkerPool pool;
+  std::unique_ptr<WorkerPool> pool = std::make_unique<WorkerPool>();
   FairScheduler operations, requests;
   SessionRegistry sessions;
   std::atomic<bool> stopping{false};
@@ -519,8 +522,8 @@ grpc::ServerReadReactor<sc::AddArtifactsRequest>* ConnectServer::Impl::Service::
 
 ConnectServer::Impl::Impl(engine::Engine& engine, ConnectOptions given)
     : options(std::move(given)),
-      operations(pool, options.max_operations ? options.max_operations : std::max(16u, 4 * std::thread::hardware_concurrency())),
-      requests(pool, std::max(8u, 2 * std::thread::hardware_concurrency())),
+      operations(*pool, options.max_operations ? options.max_operations : std::max(16u, 4 * std::thread::hardware_concurrency())),
+      requests(*pool, std::max(8u, 2 * std::thread::hardware_concurrency())),
       sessions(engine),
       service_(std::make_unique<Service>(*this)) {
   size_t colon = options.listen.rfind(':');

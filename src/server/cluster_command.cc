@@ -1,6 +1,7 @@
 // `tarn cluster`: an engine behind a Spark Connect endpoint, until a signal ends it.
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -156,6 +157,12 @@ int run_cluster(const Arguments& arguments) {
   server->stop(kGrace);
   signals.cancel();
   second.join();
+  // Whatever does not react to being cancelled must not keep the program: every acknowledged commit is already on disk.
+  std::thread([] {
+    std::this_thread::sleep_for(std::chrono::seconds(15));
+    log::error("cluster_stuck");
+    ::_exit(1);
+  }).detach();
   metrics.reset();
   server.reset();
   log::info("cluster_stopped");

@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import Cluster, endless, tarn_binary
+from conftest import endless, tarn_binary
 
 
 def tarn(*arguments, env=None, **options):

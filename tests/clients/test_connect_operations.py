@@ -1,5 +1,4 @@
 """Operations: interrupts, broken connections, releases, slow and vanished clients."""
-import os
 import subprocess
 import sys
 import threading
@@ -189,14 +188,13 @@ def test_messages_that_are_no_plan(spark, cluster):
     assert spark.range(2).count() == 2
 
 
-def test_a_client_killed_in_the_middle_of_a_result_leaves_the_others_alone(cluster, spark):
-    code = ("import sys\nfrom pyspark.sql import SparkSession\n"
-            "s = SparkSession.builder.remote(sys.argv[1]).getOrCreate()\n"
-            "print(s.version, flush=True)\n"
-            "for n, row in enumerate(s.range(200_000_000).toLocalIterator()):\n"
-            "    if n == 100_000: print('reading', flush=True)\n")
-    client = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, cluster.remote], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    client.stdout.readline()
+def test_a_client_killed_in_the_middle_of_a_result_leaves_the_others_alone(cluster, spark, tmp_path):
+    script = tmp_path / "client.py"
+    script.write_text("import sys\nfrom pyspark.sql.connect.session import SparkSession\n"
+                      "s = SparkSession.builder.remote(sys.argv[1]).create()\n"
+                      "for n, row in enumerate(s.range(200_000_000).toLocalIterator()):\n"
+                      "    if n == 100_000: print('reading', flush=True)\n")
+    client = subprocess.Popen([sys.executable, "-W", "ignore", str(script), cluster.remote], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert client.stdout.readline().strip() == "reading"
     client.kill()
     client.wait()

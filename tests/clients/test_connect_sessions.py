@@ -1,6 +1,7 @@
 """Sessions: cloning, closing, restarts of the server, artifacts, tokens and TLS."""
 import os
 import subprocess
+import sys
 import uuid
 import zlib
 
@@ -158,10 +159,10 @@ def test_tls(tmp_path, cluster_at, token_file):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
     c = cluster_at(tmp_path / "home", "--token-file", token_file, "--tls-cert", cert, "--tls-key", key)
-    code = ("import sys\nfrom pyspark.sql import SparkSession\n"
-            "s = SparkSession.builder.remote(sys.argv[1]).getOrCreate()\nprint(s.range(4).count())\n")
-    import sys
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, f"sc://127.0.0.1:{c.port}/;token=s3cret;use_ssl=true"],
+    script = tmp_path / "client.py"
+    script.write_text("import sys\nfrom pyspark.sql.connect.session import SparkSession\n"
+                      "s = SparkSession.builder.remote(sys.argv[1]).create()\nprint(s.range(4).count())\ns.stop()\n")
+    done = subprocess.run([sys.executable, "-W", "ignore", str(script), f"sc://127.0.0.1:{c.port}/;token=s3cret;use_ssl=true"],
                           env={**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": cert}, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "4", done.stderr[-2000:]
 
