@@ -1,7 +1,5 @@
 // start, stop, status and logs: what runs for a home, in the background.
 #include <signal.h>
-#include <sys/inotify.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
