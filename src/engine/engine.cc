@@ -83,7 +83,7 @@ std::shared_ptr<Session> Session::clone(const std::string& new_session_id) {
   std::shared_ptr<Session> session(new Session());
   session->impl_ = std::make_unique<Session::Impl>(impl_->engine, impl_->user, new_session_id, impl_->engine->options.home + "/artifacts/" + random_uuid());
   auto& to = *session->impl_;
-  for (const auto& [key, value] : impl_->conf.all_set()) to.conf.set(key, value);
+  to.conf.copy_from(impl_->conf);
   {
     std::scoped_lock lock(impl_->state.mu, to.state.mu);
     to.state.temp_views = impl_->state.temp_views;

@@ -317,6 +317,12 @@ std::map<std::string, std::string> SessionConf::all_set() const {
   return {values_.begin(), values_.end()};
 }
 
+void SessionConf::copy_from(const SessionConf& other) {
+  auto values = other.all_set();
+  std::lock_guard lock(mu_);
+  values_ = {values.begin(), values.end()};
+}
+
 void SessionConf::reset() {
   std::lock_guard lock(mu_);
   values_ = startup_values();

@@ -58,6 +58,7 @@ class SessionConf {
   void unset(std::string_view key);
   bool is_modifiable(std::string_view key) const;
   std::map<std::string, std::string> all_set() const;  // explicitly set pairs, start-up values included
+  void copy_from(const SessionConf& other);             // for a cloned session: every value, static ones included
   void reset();                                         // RESET: back to the start-up values
 
   bool ansi() const;                  // spark.sql.ansi.enabled

@@ -79,3 +79,15 @@ TEST_CASE("time zones are region ids, short ids and offsets") {
   }
   for (const char* z : {"", "Mars/Base", "+19:00", "+01:99", "asdf", "+"}) CHECK_MESSAGE(!plan::is_valid_time_zone(z), z);
 }
+
+TEST_CASE("a copy has every value, static ones included") {
+  SessionConf::set_startup_values({{"spark.sql.warehouse.dir", "file:/x"}, {"spark.app.name", "tarn"}});
+  SessionConf a, b;
+  a.set("spark.sql.shuffle.partitions", "9");
+  b.copy_from(a);
+  CHECK(b.all_set() == a.all_set());
+  CHECK(b.get("spark.sql.warehouse.dir") == "file:/x");
+  b.reset();
+  CHECK(b.all_set().size() == 2);
+  SessionConf::set_startup_values({});
+}
