@@ -110,7 +110,7 @@ std::string ExpressionLowering::lower_cast(const plan::Cast& cast) {
   // A constant needs no function to become NULL.
   if (auto* literal = plan::try_as<plan::Literal>(child); literal && literal->value.is_null()) return atom("NULL::" + duckdb_type_sql(cast.type));
 #ifdef TARN_HAVE_CASTS
-  return atom(kernels::cast_sql(lower(child), child.type, cast.type, cast.mode, zone()));
+  return atom(kernels::cast_sql(child.type, cast.type, cast.mode, lower(child), zone()));
 #else
   const char* keyword = cast.mode == plan::EvalMode::kAnsi ? "CAST(" : "TRY_CAST(";
   return keyword + lower(child) + " AS " + duckdb_type_sql(cast.type) + ")";
@@ -219,7 +219,7 @@ std::string ExpressionLowering::lower_window(const plan::WindowExpr& window) {
   auto text = plan::lowering_of(entry, call->mode, call->children.size());
   std::vector<plan::ExprPtr> arguments = call->children;
   // lag(x, n, default, ignore nulls) and nth_value(x, n, ignore nulls): the last argument is a flag of the syntax.
-  bool ignore_nulls = false;
+  bool ignore_nulls = window.ignore_nulls;
   if (!arguments.empty()) {
     auto* flag = plan::try_as<plan::Literal>(arguments.back());
     if (flag && flag->type.id() == TypeId::kBoolean && arguments.size() > 1 &&
