@@ -87,11 +87,47 @@ std::shared_ptr<arrow::Table> answer_table(commands::CommandResult& result, Oper
 
 // ---- df.show()
 
-plan::ExprPtr pretty_string(const plan::Attribute& a, const plan::SessionConf& conf) {
-  if (auto* f = plan::find_function("to_pretty_string")) {
-    return plan::resolve_call(*f, {plan::make_ref(a)}, plan::CallContext{conf, plan::EvalMode::kLegacy, "to_pretty_string"});
+// Spark's ToPrettyString: as a cast to string, but nulls are NULL at every depth.
+const plan::FunctionEntry kToPrettyString{
+    .names = "to_pretty_string", .signature = "(any) -> string", .lowering = "coalesce(spark_to_string($1, $json1, $tz, 'pretty'), 'NULL')",
+    .flags = plan::kNeverNull | plan::kHidden};
+
+plan::ExprPtr pretty_string(const plan::Attribute& a) {
+  auto call = std::make_shared<plan::Call>();
+  call->function = &kToPrettyString;
+  call->name = "to_pretty_string";
+  call->type = plan::TypeId::kString;
+  call->nullable = false;
+  call->children = {plan::make_ref(a)};
+  return call;
+}
+
+// Bytes as a cell shows them, by spark.sql.binaryOutputStyle; hexadecimal numbers in brackets by default.
+std::string binary_cell(const std::string& bytes, const plan::SessionConf& conf) {
+  static const char* kDigits = "0123456789ABCDEF";
+  std::string style = conf.find("spark.sql.binaryOutputStyle").value_or("HEX_DISCRETE");
+  if (style == "UTF8") return bytes;
+  std::string out;
+  if (style == "BASE64") {
+    static const char* kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < bytes.size(); i += 3) {
+      uint32_t v = 0;
+      size_t n = std::min<size_t>(3, bytes.size() - i);
+      for (size_t k = 0; k < 3; ++k) v = (v << 8) | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+      for (size_t k = 0; k < 4 && k <= n; ++k) out += kAlphabet[(v >> (18 - 6 * k)) & 63];
+    }
+    return out;  // Spark's encoder writes no padding here
   }
-  return plan::make_cast(plan::make_ref(a), plan::TypeId::kString, plan::EvalMode::kLegacy);
+  for (unsigned char c : bytes) {
+    if (style == "BASIC") {
+      out += (out.empty() ? "" : ", ") + std::to_string(static_cast<signed char>(c));
+    } else {
+      if (style == "HEX_DISCRETE" && !out.empty()) out += ' ';
+      out += kDigits[c >> 4];
+      out += kDigits[c & 15];
+    }
+  }
+  return style == "HEX" ? out : "[" + out + "]";
 }
 
 // The header and up to limit rows as strings.
@@ -99,7 +135,8 @@ std::vector<std::vector<std::string>> string_rows(const PlanPtr& input, int64_t 
   std::vector<plan::ExprPtr> cells;
   std::vector<std::vector<std::string>> out(1);
   for (const auto& a : input->output) {
-    cells.push_back(plan::make_alias(pretty_string(a, operation.conf()), a.name, true, plan::next_expr_id()));
+    bool binary = a.type.id() == plan::TypeId::kBinary;
+    cells.push_back(plan::make_alias(binary ? plan::make_ref(a) : pretty_string(a), a.name, true, plan::next_expr_id()));
     out[0].push_back(show_cell(a.name));
   }
   auto limited = std::make_shared<plan::Limit>();
@@ -108,7 +145,11 @@ std::vector<std::vector<std::string>> string_rows(const PlanPtr& input, int64_t 
   limited->output = input->output;
   for (auto& row : operation.collect(plan::make_project(limited, cells))) {
     std::vector<std::string> line;
-    for (auto& v : row) line.push_back(v.is_null() ? "NULL" : show_cell(v.get<std::string>()));
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (row[i].is_null()) line.push_back("NULL");
+      else if (input->output[i].type.id() == plan::TypeId::kBinary) line.push_back(show_cell(binary_cell(row[i].get<std::string>(), operation.conf())));
+      else line.push_back(show_cell(row[i].get<std::string>()));
+    }
     out.push_back(std::move(line));
   }
   return out;

@@ -92,11 +92,7 @@ Block PlanLowering::aggregate(const plan::Aggregate& a) {
       return changed ? plan::with_children(call, std::move(arguments)) : call;
     });
   }
-  if (!before.empty()) {
-    std::vector<ExprPtr> all = before;
-    for (const auto& attribute : a.children[0]->output) all.push_back(plan::make_ref(attribute));
-    child = wrapped(project_over(std::move(child), all));
-  }
+  if (!before.empty()) child = extended(std::move(child), before);
 
   // What is computed from results of aggregates and is too deep for one SELECT.
   std::vector<ExprPtr> after;

@@ -36,12 +36,12 @@ Block PlanLowering::generate(const plan::Generate& g) {
   // The argument is read several times: give it a column of its own unless it is one.
   std::vector<plan::ExprPtr> arguments = call->children;
   bool repeated = name == "explode" || name == "posexplode" || name == "inline";
+  plan::ExprId argument_id = 0;
   if (repeated && arguments.at(0)->kind != plan::ExprKind::kAttribute) {
-    std::vector<plan::ExprPtr> all;
-    for (const auto& a : g.children[0]->output) all.push_back(plan::make_ref(a));
-    all.push_back(plan::make_alias(arguments[0], "generator", true, plan::next_expr_id()));
-    arguments[0] = plan::make_ref(plan::to_attribute(*all.back()));
-    b = wrapped(project_over(std::move(b), all));
+    auto argument = plan::make_alias(arguments[0], "generator", true, plan::next_expr_id());
+    b = extended(std::move(b), {argument});
+    arguments[0] = plan::make_ref(plan::to_attribute(*argument));
+    argument_id = plan::to_attribute(*argument).id;
   }
   make_inlinable(b, arguments);
   if (!b.order_by.empty()) b = wrapped(std::move(b));
@@ -50,14 +50,7 @@ Block PlanLowering::generate(const plan::Generate& g) {
   std::vector<std::string> args = lowering.lower_all(arguments);
   const auto& out = g.generator_output;
   auto add = [&](const plan::Attribute& a, std::string sql) { b.columns.push_back({a.id, std::move(sql), 1}); };
-  // What the child had beyond its output (a generator's argument) goes.
-  std::unordered_set<plan::ExprId> kept;
-  for (const auto& a : g.children[0]->output) kept.insert(a.id);
-  std::vector<Column> columns;
-  for (auto& c : b.columns) {
-    if (kept.contains(c.id)) columns.push_back(c);
-  }
-  b.columns = std::move(columns);
+  std::erase_if(b.columns, [&](const Column& c) { return c.id == argument_id; });
   auto finish = [&] {
     b.open = false;
     b.rigid = true;

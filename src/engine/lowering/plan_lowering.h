@@ -49,6 +49,8 @@ class PlanLowering {
   Block lower_node(const plan::PlanPtr& plan);
   Block project(const plan::Project& p);
   Block project_over(Block child, const std::vector<plan::ExprPtr>& expressions);
+  // All columns of the child and these aliases, in a SELECT of their own.
+  Block extended(Block child, const std::vector<plan::ExprPtr>& aliases);
   Block filter(const plan::Filter& f);
   Block join(const plan::Join& j);
   Block aggregate(const plan::Aggregate& a);
@@ -90,6 +92,7 @@ class PlanLowering {
   std::vector<std::vector<With>> with_{1};                    // one list per query being written
   std::unordered_map<int64_t, std::string> cte_names_;
   std::unordered_map<int64_t, int> cte_uses_;
+  std::unordered_map<int64_t, std::unordered_map<plan::ExprId, plan::ExprId>> recursive_columns_;  // anchor's column -> the CTE's
   bool hoist_ = true;                                         // deep blocks may move to the WITH list
   std::vector<std::shared_ptr<const void>> handles_;
   int aliases_ = 0;

@@ -323,6 +323,16 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
   throw internal_error("unknown plan node");
 }
 
+Block PlanLowering::extended(Block child, const std::vector<ExprPtr>& aliases) {
+  make_inlinable(child, aliases);
+  Scope scope = scope_of(child);
+  auto lowering = expressions(scope);
+  std::vector<Column> added;
+  for (const auto& e : aliases) added.push_back({plan::to_attribute(*e).id, lowering.lower(*e), kMaxExpressionDepth});
+  child.columns.insert(child.columns.end(), added.begin(), added.end());
+  return wrapped(std::move(child));
+}
+
 Block PlanLowering::project(const plan::Project& p) { return project_over(lower(p.children[0]), p.expressions); }
 
 Block PlanLowering::project_over(Block child, const std::vector<ExprPtr>& list) {
@@ -351,13 +361,7 @@ Block PlanLowering::project_over(Block child, const std::vector<ExprPtr>& list) 
     steps.push_back(inner);
     current = std::move(outer);
   }
-  for (const auto& inner : steps) {
-    make_inlinable(child, inner);
-    Scope scope = scope_of(child);
-    auto lowering = expressions(scope);
-    for (const auto& e : inner) child.columns.push_back({plan::to_attribute(*e).id, lowering.lower(*e), kMaxExpressionDepth});
-    child = wrapped(std::move(child));
-  }
+  for (const auto& inner : steps) child = extended(std::move(child), inner);
   // Plain projections of a limited SELECT go into it; others would be computed for rows that the limit drops.
   bool plain_list = std::all_of(current.begin(), current.end(), [](const ExprPtr& e) { return sql_depth(*e) == 0; });
   bool limited = !child.open && !child.rigid && !child.limit.empty() && !child.distinct && child.distinct_on.empty() && plain_list;
@@ -402,17 +406,23 @@ Block PlanLowering::filter(const plan::Filter& f) {
     if (!b.open || !stays || !b.where.empty()) b = wrapped(std::move(b));
   }
   make_inlinable(b, {f.condition});
-  ExprPtr condition = f.condition;
+  ExprPtr condition = f.condition, condition_column;
   if (sql_depth(*condition) > kMaxExpressionDepth) {
     std::vector<ExprPtr> inner;
-    ExprPtr outer = cut(condition, inner);
+    cut(condition, inner);
     if (!inner.empty()) {
-      std::vector<ExprPtr> all;
-      for (const auto& a : f.children[0]->output) all.push_back(plan::make_ref(a));
-      all.push_back(plan::make_alias(condition, "condition", true, plan::next_expr_id()));
-      ExprPtr ref = plan::make_ref(plan::to_attribute(*all.back()));
-      b = wrapped(project_over(std::move(b), all));
-      condition = ref;
+      // The deepest parts in a SELECT below, in as many steps as it takes.
+      condition_column = plan::make_alias(condition, "condition", true, plan::next_expr_id());
+      std::vector<ExprPtr> parts = {condition_column};
+      while (sql_depth(*parts.back()) > kMaxExpressionDepth) {
+        std::vector<ExprPtr> deepest;
+        ExprPtr rest = cut(parts.back(), deepest);
+        if (deepest.empty()) break;
+        b = extended(std::move(b), deepest);
+        parts = {rest};
+      }
+      b = extended(std::move(b), parts);
+      condition = plan::make_ref(plan::to_attribute(*condition_column));
     }
   }
   Scope scope = scope_of(b);
@@ -674,8 +684,14 @@ Block PlanLowering::cte_ref(const plan::CteRef& r) {
   auto it = cte_names_.find(r.id);
   if (it == cte_names_.end()) throw internal_error("a CTE is used outside its scope");
   std::string columns;
+  auto renamed = recursive_columns_.find(r.id);
   for (size_t i = 0; i < r.output.size(); ++i) {
-    columns += (i ? ", " : "") + column_name(r.source_ids[i]) + " AS " + column_name(r.output[i].id);
+    plan::ExprId source = r.source_ids[i];
+    // Inside a recursive step the reference names the anchor's columns.
+    if (renamed != recursive_columns_.end()) {
+      if (auto own = renamed->second.find(source); own != renamed->second.end()) source = own->second;
+    }
+    columns += (i ? ", " : "") + column_name(source) + " AS " + column_name(r.output[i].id);
   }
   if (columns.empty()) columns = "NULL::INTEGER AS c0";
   return source("(SELECT " + columns + " FROM " + it->second + ") AS " + fresh_alias(), r.output);
@@ -697,8 +713,11 @@ Block PlanLowering::recursive_cte(const plan::RecursiveCte& r) {
     for (size_t i = 0; i < names.size(); ++i) columns += (i ? ", " : "") + column_name(plan->output[i].id) + " AS " + column_name(names[i].id);
     return std::pair(columns, b.from);
   };
+  auto& own = recursive_columns_[r.id];
+  for (size_t i = 0; i < r.output.size(); ++i) own[r.children[0]->output[i].id] = r.output[i].id;
   auto [anchor_columns, anchor] = branch(r.children[0], r.output);
   auto [step_columns, step] = branch(r.children[1], r.output);
+  recursive_columns_.erase(r.id);
   hoist_ = hoist;
   std::string text;
   if (r.union_all && r.max_level >= 0) {

@@ -40,19 +40,8 @@ std::string get_array_struct_fields(ExpressionLowering& l, const Expression& cal
 }
 
 std::string get_array_item(ExpressionLowering& l, const Expression& call) {
-  std::string list = l.lower(call.children.at(0)), index = l.lower(call.children.at(1));
-  std::string big = "CAST(" + index + " AS BIGINT)";
-  // DuckDB counts from 1 and takes negative positions from the end.
-  std::string item = "list_extract(" + list + ", " + big + " + 1)";
-  auto* literal = plan::try_as<plan::Literal>(*call.children[1]);
-  bool never_negative = literal && !literal->value.is_null() && literal->value.get<int64_t>() >= 0;
-  if (never_negative) item = "list_extract(" + list + ", " + std::to_string(literal->value.get<int64_t>() + 1) + ")";
-  if (plan::as<plan::Call>(call).mode == plan::EvalMode::kAnsi) {
-    return "CASE WHEN " + big + " < 0 OR " + big + " >= len(" + list + ") THEN spark_raise_array_index(" + big + ", len(" + list + "), " +
-           "NULL::" + duckdb_type_sql(call.type) + ") ELSE " + item + " END";
-  }
-  if (never_negative) return item;
-  return "CASE WHEN " + big + " >= 0 THEN " + item + " END";
+  const char* kernel = plan::as<plan::Call>(call).mode == plan::EvalMode::kAnsi ? "spark_get_array_item(" : "spark_get(";
+  return kernel + l.lower(call.children.at(0)) + ", CAST(" + l.lower(call.children.at(1)) + " AS BIGINT))";
 }
 
 std::string get_map_value(ExpressionLowering& l, const Expression& call) {
@@ -229,15 +218,11 @@ std::string map_zip_with(ExpressionLowering& l, const Expression& call) {
   return unless_null({a, b}, "MAP(" + keys + ", list_transform(" + keys + ", lambda " + k + ": " + body + "))");
 }
 
-// Every argument as text and its Spark type as JSON: the kernel formats by type.
-std::string format_string(ExpressionLowering& l, const Expression& call) {
-  std::string values, types;
-  for (size_t i = 1; i < call.children.size(); ++i) {
-    const auto& c = *call.children[i];
-    values += (i > 1 ? ", " : "") + ("CAST(" + l.lower(c) + " AS VARCHAR)");
-    types += (i > 1 ? ", " : "") + duckdb_string(c.type.catalog_string());
-  }
-  return "spark_format_string(" + l.lower(call.children.at(0)) + ", [" + values + "]::VARCHAR[], [" + types + "]::VARCHAR[])";
+// array_sort with a comparator: the comparator's answer for every pair, then a kernel sorts by that matrix.
+std::string array_sort(ExpressionLowering& l, const Expression& call) {
+  std::string list = l.lower(*call.children.at(0)), x = l.fresh_variable(), y = l.fresh_variable();
+  std::string body = l.lambda_body(*call.children.at(1), {x, y});
+  return "spark_array_sort_by(" + list + ", list_transform(" + list + ", lambda " + x + ": list_transform(" + list + ", lambda " + y + ": " + body + ")))";
 }
 
 constexpr SpecialEntry kEntries[] = {
@@ -249,7 +234,7 @@ constexpr SpecialEntry kEntries[] = {
     {"aggregate", aggregate},               {"zip_with", zip_with},
     {"map_filter", map_filter},             {"transform_keys", transform_keys},
     {"transform_values", transform_values}, {"map_zip_with", map_zip_with},
-    {"format_string", format_string},
+    {"array_sort", array_sort},
     {"get_struct_field", get_struct_field}, {"get_array_struct_fields", get_array_struct_fields},
     {"get_array_item", get_array_item},     {"get_map_value", get_map_value},
     {"case_when", case_when},               {"in_collated", in_collated},
