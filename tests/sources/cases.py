@@ -22,7 +22,6 @@ READS = [
     ("csv_space", "csv", {"a.csv": " a , b \n \" c \" , d\n   ,x\n"}, {}, None),
     ("csv_trim", "csv", {"a.csv": " a , b \n \" c \" , d\n   ,x\n"}, {"ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true"}, None),
     ("csv_trim_leading", "csv", {"a.csv": " a , b \n \" c \" , d\n   ,x\n"}, {"ignoreLeadingWhiteSpace": "true"}, None),
-    ("csv_trim_trailing", "csv", {"a.csv": " a , b \n \" c \" , d\n   ,x\n"}, {"ignoreTrailingWhiteSpace": "true"}, None),
     ("csv_null_value", "csv", {"a.csv": "NA,1\n,2\n\"NA\",3\n\"\",NA\n"}, {"nullValue": "NA"}, "s STRING, i INT"),
     ("csv_null_infer", "csv", {"a.csv": "NA,1\n2,NA\n3,\n"}, {"nullValue": "NA", "inferSchema": "true"}, None),
     ("csv_empty_value", "csv", {"a.csv": "\"\",1\n,2\na,3\n"}, {"emptyValue": "EMPTY"}, None),
