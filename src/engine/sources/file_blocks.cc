@@ -10,6 +10,7 @@
 namespace tarn::engine::sources {
 namespace {
 constexpr size_t kBlock = 1 << 20;
+constexpr size_t kLongestRecord = 1 << 30;
 }
 
 BlockPtr FileBlocks::next() {
@@ -58,6 +59,7 @@ BlockPtr FileBlocks::next() {
       return finish(cut);
     }
     searched = used > 256 ? used - 256 : 0;  // one record longer than the block
+    if (capacity >= kLongestRecord) throw StreamError("a record longer than 1 GiB");
     capacity *= 2;
     auto larger = std::make_shared<BlockBuffer>(capacity);
     memcpy(larger->data.get(), block->data.get(), used);
