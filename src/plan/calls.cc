@@ -162,7 +162,7 @@ ExprPtr Analyzer::apply_clauses(ExprPtr value, const CallParts& c, ExprPtr filte
     n->distinct = n->distinct || c.distinct;
     if (filter) n->filter = n->filter ? call("and", {n->filter, filter}) : filter;
     if (!order.empty()) n->order = order;
-    n->ignore_nulls = c.nulls == 1;
+    if (c.nulls) n->ignore_nulls = c.nulls == 1;
     applied = true;
     return n;
   });
@@ -282,6 +282,25 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
                              {{"expectedNumArgs", std::to_string(proto.lambda_function().arguments_size())}, {"actualNumArgs", std::to_string(types.size())}});
       args[at] = lambda_argument(proto.lambda_function(), types, env);
     }
+  }
+  // percentile_cont(p) WITHIN GROUP (ORDER BY x): the ordering is the argument that is aggregated.
+  if (name == "percentile_cont" || name == "percentile_disc" || (name == "mode" && args.empty())) {
+    std::string function = name_text({name});
+    if (order.empty()) throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", {{"funcName", function}});
+    if (order.size() > 1)
+      throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS", {{"funcName", function}, {"expectedNum", "1"}, {"actualNum", std::to_string(order.size())}});
+    if (c.distinct) throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.DISTINCT_UNSUPPORTED", {{"funcName", function}});
+    const bool descending = !as<SortOrder>(*order[0]).ascending;
+    std::string text = name + "(";
+    for (const auto& a : args) text += pretty_sql(*a);
+    text += ") WITHIN GROUP (ORDER BY " + pretty_sql(*order[0]->children[0]) + (descending ? " DESC)" : ")");
+    args.insert(args.begin(), order[0]->children[0]);
+    if (name == "mode") args.push_back(make_bool(true));
+    const FunctionEntry* ordered = descending && name != "mode" ? find_function(name + "_desc") : entry;
+    auto value = resolve_call(*ordered, std::move(args), context, where);
+    auto copy = std::const_pointer_cast<Expression>(with_children(value, value->children));
+    copy->text = std::move(text);
+    return apply_clauses(copy, c, filter, {});
   }
   auto value = resolve_call(*entry, std::move(args), context, where);
   return apply_clauses(std::move(value), c, filter, std::move(order));

@@ -190,6 +190,8 @@ Bindings coerce(const FunctionEntry& f, const Alternative& alt, std::vector<Expr
         continue;
       }
       auto common = strict ? std::optional<DataType>() : common_type(b.type, t, ansi);
+      if (f.name() == "map_zip_with" && (!common || cast_force_nullable(b.type, *common) || cast_force_nullable(t, *common)))
+        mismatch(context, args, "MAP_ZIP_WITH_DIFF_TYPES", {{"functionName", quote_identifier(f.name())}, {"leftType", quoted(b.type)}, {"rightType", quoted(t)}});
       if (!common) {
         std::string list = "(";
         for (size_t i = 0; i < args.size(); ++i) list += (i ? " or " : "") + (args[i] ? quoted(args[i]->type) : "LAMBDA");

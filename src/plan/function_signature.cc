@@ -357,12 +357,13 @@ std::string call_sql(const CallContext& context, const std::vector<ExprPtr>& arg
   c.function = find_function(context.name);
   c.name = context.name;
   c.children = args;
+  std::erase(c.children, nullptr);
   c.mode = context.mode;
   if (c.function && c.function->kind == FunctionKind::kAggregate) {
     AggregateCall a;
     a.function = c.function;
     a.name = c.name;
-    a.children = args;
+    a.children = c.children;
     return quote_sql(pretty_sql(a));
   }
   return quote_sql(pretty_sql(c));

@@ -124,8 +124,8 @@ DataType percentile_type(const DataType& t) {
 
 AGG_VARIANT(kPercentileInterval, "percentile", "1: #quantile_cont($1, 0.5)# ;; *: CAST(trunc(#quantile_cont(CAST($1 AS DOUBLE), $2)#) AS $type)", kHidden);
 AGG_VARIANT(kPercentileIntervals, "percentile", "list_transform(#quantile_cont(CAST($1 AS DOUBLE), $2)#, lambda x: CAST(trunc(x) AS BIGINT))", kHidden);
-AGG_VARIANT(kPercentileFrequency, "percentile", "spark_percentile(CAST($1 AS DOUBLE), CAST($2 AS DOUBLE), CAST($3 AS BIGINT))", kHidden);
-AGG_VARIANT(kPercentileFrequencies, "percentile", "spark_percentile(CAST($1 AS DOUBLE), $2, CAST($3 AS BIGINT))", kHidden);
+AGG_VARIANT(kPercentileFrequency, "percentile", "spark_percentile_of(#list(CAST($1 AS DOUBLE))#, #list(CAST($3 AS BIGINT))#, CAST($2 AS DOUBLE))", kHidden);
+AGG_VARIANT(kPercentileFrequencies, "percentile", "spark_percentile_of(#list(CAST($1 AS DOUBLE))#, #list(CAST($3 AS BIGINT))#, $2)", kHidden);
 
 TypedCall percentile_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   expect(c, args, 0, "{numeric|daytime|yearmonth}");
@@ -235,19 +235,13 @@ const FunctionEntry kTable[] = {
     aggregate("percentile", "(any, any, [any]) -> @", "quantile_cont(CAST($1 AS DOUBLE), $2)", kNone, percentile_rule),
     aggregate("percentile_cont", "(any, any) -> @", "quantile_cont(CAST($1 AS DOUBLE), $2)", kNone, percentile_cont_rule),
     aggregate("percentile_disc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), $2)", kNone, percentile_cont_rule),
+    aggregate("percentile_cont_desc", "(any, any) -> @", "quantile_cont(CAST($1 AS DOUBLE), -($2))", kHidden, percentile_cont_rule),
+    aggregate("percentile_disc_desc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), -($2))", kHidden, percentile_cont_rule),
     aggregate("median", "(any) -> @", "quantile_cont(CAST($1 AS DOUBLE), 0.5)", kNone, median_rule),
     aggregate("percentile_approx,approx_percentile", "(any, any, [any]) -> @", "quantile_disc($1, $2)", kNone, approx_percentile_rule),
     aggregate("mode", "(any, [any]) -> @", "mode($1)", kNone, mode_rule),
     aggregate("listagg,string_agg", "(any, [any]) -> @", "1: string_agg($1, '') ;; 2: string_agg($1, $2)", kNone, listagg_rule),
     aggregate("product", "(double) -> double", "product($1)", kHidden | kNullable),
-    aggregate("histogram_numeric", "(any, int) -> @", "spark_histogram_numeric($1, $2)", kNullable, [](const CallContext& c, std::vector<ExprPtr>& args) -> TypedCall {
-      expect(c, args, 0, "{numeric|date|timestamp|timestamp_ntz|yearmonth|daytime}");
-      expect_foldable(c, args, 1, "nb", TypeId::kInt);
-      if (is_null_literal(*args[1])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "nb"}});
-      if (auto n = constant_integer(*args[1]); n && *n < 2)
-        mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", "nb"}, {"valueRange", "[2, 2147483647]"}, {"currentValue", std::to_string(*n)}});
-      DataType x = args[0]->type.is_numeric() ? (c.conf.flag("spark.sql.legacy.histogramNumericPropagateInputType") ? args[0]->type : DataType(TypeId::kDouble)) : args[0]->type;
-      return {DataType::array(DataType::structure({make_field("x", x), make_field("y", TypeId::kDouble)})), true}; }),
     // grouping() and grouping_id() are replaced by the analyzer where they stand in a grouping query.
     aggregate("grouping", "(any) -> byte", "", kNeverNull),
     aggregate("grouping_id", "(any...) -> long", "", kNeverNull),

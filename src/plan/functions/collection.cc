@@ -277,7 +277,7 @@ TypedCall array_join_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 // sequence(start, stop[, step]) of integers, dates and timestamps.
 TypedCall sequence_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   static const FunctionEntry numbers{"sequence", FunctionKind::kScalar, "", "2: spark_sequence($1, $2) ;; 3: spark_sequence($1, $2, $3)", kHidden};
-  static const FunctionEntry times{"sequence", FunctionKind::kScalar, "", "2: spark_sequence_time($1, $2, INTERVAL 1 DAY, $tz) ;; 3: spark_sequence_time($1, $2, $3, $tz)", kHidden};
+  static const FunctionEntry times{"sequence", FunctionKind::kScalar, "", "2: spark_sequence_time($1, $2, CASE WHEN $1 <= $2 THEN INTERVAL 1 DAY ELSE INTERVAL (-1) DAY END, $tz) ;; 3: spark_sequence_time($1, $2, $3, $tz)", kHidden};
   static const FunctionEntry months{"sequence", FunctionKind::kScalar, "", "spark_sequence_time($1, $2, to_months($3), $tz)", kHidden};
   static const FunctionEntry micros{"sequence", FunctionKind::kScalar, "", "spark_sequence_time($1, $2, to_microseconds($3), $tz)", kHidden};
   auto wrong = [&]() {

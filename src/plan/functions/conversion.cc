@@ -99,6 +99,12 @@ TypedCall hash_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {c.name == "hash" ? DataType(TypeId::kInt) : DataType(TypeId::kLong), false};
 }
 
+// The defaults of binary arguments are written as texts.
+template <size_t From> TypedCall aes_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  for (size_t i = From; i < args.size(); ++i) cast_to(c, args[i], TypeId::kBinary);
+  return {TypeId::kBinary, true};
+}
+
 const FunctionEntry kTable[] = {
     rewrite("boolean", "(any) -> @", cast_as<TypeId::kBoolean>, kOwnText),
     rewrite("tinyint", "(any) -> @", cast_as<TypeId::kByte>, kOwnText),
@@ -132,9 +138,9 @@ const FunctionEntry kHashes[] = {
     scalar("sha1,sha", "(binary) -> string", "spark_sha1($1)"),
     scalar("sha2", "(binary, int) -> string", "spark_sha2($1, $2)", kNullable, sha2_rule),
     scalar("crc32", "(binary) -> long", "spark_crc32($1)"),
-    scalar("aes_encrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = ''], [binary = '']) -> binary", "spark_aes_encrypt($1, $2, $3, $4, $5, $6)", kNondeterministic),
-    scalar("aes_decrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = '']) -> binary", "spark_aes_decrypt($1, $2, $3, $4, $5)"),
-    scalar("try_aes_decrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = '']) -> binary", "TRY(spark_aes_decrypt($1, $2, $3, $4, $5))", kNullable),
+    scalar("aes_encrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = ''], [binary = '']) -> binary", "spark_aes_encrypt($1, $2, $3, $4, $5, $6)", kNondeterministic, aes_rule<4>),
+    scalar("aes_decrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = '']) -> binary", "spark_aes_decrypt($1, $2, $3, $4, $5)", kNone, aes_rule<4>),
+    scalar("try_aes_decrypt", "(binary, binary, [string = 'GCM'], [string = 'DEFAULT'], [binary = '']) -> binary", "TRY(spark_aes_decrypt($1, $2, $3, $4, $5))", kNullable, aes_rule<4>),
 };
 
 }  // namespace

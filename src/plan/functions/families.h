@@ -20,7 +20,7 @@ FunctionTable hash_functions();
 FunctionTable json_functions();         // JSON, CSV, XML, variant
 FunctionTable misc_functions();
 FunctionTable generator_functions();
-FunctionTable sketch_functions();
+FunctionTable geo_functions();
 
 const std::vector<FunctionTable>& function_families();
 

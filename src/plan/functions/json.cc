@@ -1,4 +1,4 @@
-// JSON, CSV, XML and variant.
+// JSON and CSV.
 #include <algorithm>
 
 #include "plan/functions/entry.h"
@@ -93,13 +93,6 @@ TypedCall to_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kString, true};
 }
 
-template <bool Try> TypedCall variant_get_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  expect_foldable(c, args, 1, "path", TypeId::kString);
-  if (args.size() < 3) return {TypeId::kVariant, true};
-  DataType t = schema_argument(c, args[2]);
-  return {t, true};
-}
-
 const FunctionEntry kTable[] = {
     scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable),
     scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable, from_json_rule),
@@ -110,13 +103,6 @@ const FunctionEntry kTable[] = {
     scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable, from_csv_rule),
     scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kNone, to_csv_rule),
     scalar("schema_of_csv", "(string, [any]) -> @", "1: spark_schema_of_csv($1, MAP {}) ;; 2: spark_schema_of_csv($1, $2)", kNone, schema_of_rule),
-    scalar("parse_json", "(string) -> variant", "spark_parse_json($1, 'ansi')"),
-    scalar("try_parse_json", "(string) -> variant", "spark_parse_json($1, 'try')", kNullable),
-    scalar("is_variant_null", "(variant) -> boolean", "coalesce(spark_is_variant_null($1), false)", kNeverNull),
-    scalar("variant_get", "(variant, string, [string]) -> @", "2: spark_variant_get($1, $2, '\"variant\"', $tz, 'ansi') ;; 3: spark_variant_get($1, $2, $json, $tz, 'ansi')", kNullable, variant_get_rule<false>),
-    scalar("try_variant_get", "(variant, string, [string]) -> @", "2: spark_variant_get($1, $2, '\"variant\"', $tz, 'try') ;; 3: spark_variant_get($1, $2, $json, $tz, 'try')", kNullable, variant_get_rule<true>),
-    scalar("schema_of_variant", "(variant) -> string", "spark_schema_of_variant($1)"),
-    scalar("to_variant_object", "(any) -> variant", "spark_to_variant($1, $json1, $tz)"),
 };
 
 }  // namespace

@@ -57,7 +57,7 @@ TypedCall abs_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   static const FunctionEntry interval{"abs", FunctionKind::kScalar, "", "abs($1)", kHidden};
   if (args[0]->type.is_string()) cast_to(c, args[0], TypeId::kDouble);
   expect(c, args, 0, "{numeric|daytime|yearmonth}");
-  return {args[0]->type, args[0]->nullable, args[0]->type.is_ansi_interval() ? &interval : nullptr};
+  return {args[0]->type, args[0]->nullable, args[0]->type.is_ansi_interval() || args[0]->type.id() == TypeId::kDecimal ? &interval : nullptr};
 }
 
 TypedCall sign_rule(const CallContext& c, std::vector<ExprPtr>& args) {

@@ -129,6 +129,5 @@ const FunctionEntry kGenerators[] = {
 
 FunctionTable misc_functions() { return kTable; }
 FunctionTable generator_functions() { return kGenerators; }
-FunctionTable sketch_functions() { return {}; }
 
 }  // namespace tarn::plan

@@ -104,7 +104,11 @@ TypedCall like_rule(const CallContext& c, std::vector<ExprPtr>& args) {
     if (!escape || escape->size() != 1)
       throw analysis_error("INVALID_ESCAPE_CHAR", {{"sqlExpr", quote_sql(escape ? "'" + *escape + "'" : pretty_sql(*args[2]))}});
   }
-  return {TypeId::kBoolean, any_nullable(args)};
+  // A constant pattern without escapes means the same to DuckDB, whose LIKE has prefix and statistics tricks.
+  static const FunctionEntry native{"like", FunctionKind::kScalar, "", "($1 LIKE $2)", kHidden | kOperator};
+  auto pattern = constant_string(*args[1]);
+  const bool simple = args.size() == 2 && c.name == "like" && pattern && pattern->find('\\') == std::string::npos;
+  return {TypeId::kBoolean, any_nullable(args), simple ? &native : nullptr};
 }
 
 TypedCall format_number_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -150,7 +154,22 @@ TypedCall collate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {DataType::string(upper), args[0]->nullable};
 }
 
+// x LIKE ALL (a, b), NOT LIKE ANY (a, b) …
+template <bool All, bool Not> ExprPtr like_many(const CallContext& c, std::vector<ExprPtr>& args) {
+  ExprPtr out;
+  for (size_t i = 1; i < args.size(); ++i) {
+    ExprPtr one = call(c, "like", {args[0], args[i]});
+    if (Not) one = call(c, "not", {one});
+    out = out ? call(c, All ? "and" : "or", {out, one}) : one;
+  }
+  return out;
+}
+
 const FunctionEntry kTable[] = {
+    rewrite("like_all,likeall", "(string, string+) -> boolean", like_many<true, false>, kHidden),
+    rewrite("like_any,likeany", "(string, string+) -> boolean", like_many<false, false>, kHidden),
+    rewrite("not_like_all,notlikeall", "(string, string+) -> boolean", like_many<true, true>, kHidden),
+    rewrite("not_like_any,notlikeany", "(string, string+) -> boolean", like_many<false, true>, kHidden),
     scalar("ascii", "(string) -> int", "spark_ascii($1)"),
     scalar("chr,char", "(long) -> string", "spark_chr($1)"),
     scalar("base64", "(binary) -> string", "spark_base64($1)"),
@@ -170,10 +189,10 @@ const FunctionEntry kTable[] = {
     scalar("concat_ws", "(any+) -> @", "spark_concat_ws($*)", kNullTolerant, concat_ws_rule),
     scalar("decode_charset", "(binary, string) -> string", "spark_decode($1, $2)", kHidden),
     scalar("encode", "(string, string) -> binary", "spark_encode($1, $2)"),
-    scalar("elt", "(any...) -> @", "spark_elt($*)", kNullTolerant, elt_rule),
+    scalar_modes("elt", "(any...) -> @", "spark_elt($*)", "spark_try_elt($*)", kNullTolerant, elt_rule),
     scalar("find_in_set", "(string, string) -> int", "spark_find_in_set($1, $2)"),
     scalar("format_number", "(any, any) -> @", "spark_format_number($1, $2)", kNone, format_number_rule),
-    scalar("format_string,printf", "(any...) -> @", "@format_string", kNullTolerant, format_string_rule),
+    scalar("format_string,printf", "(any...) -> @", "spark_format_string([$jsons], $tz, $*)", kNullTolerant, format_string_rule),
     scalar("initcap", "(string) -> @", "spark_initcap($1)", kNone, same_string_rule),
     scalar("instr", "(string, string) -> int", "spark_instr($1, $2)"),
     scalar("locate,position", "(string, string, [int = 1]) -> int", "spark_locate($1, $2, $3)"),
@@ -201,7 +220,6 @@ const FunctionEntry kTable[] = {
     scalar("replace", "(string, string, [string = '']) -> string", "spark_replace($1, $2, $3)"),
     scalar("overlay", "(input: {string|binary}, replace: {string|binary}, pos: int, [len: int = -1]) -> arg1", "spark_overlay($1, $2, $3, $4)"),
     scalar("reverse", "(any) -> @", "spark_reverse($1)", kNone, reverse_rule),
-    scalar("sentences", "(string, [string = ''], [string = '']) -> array<array<string!>!>", "spark_sentences($1, $2, $3)"),
     scalar("soundex", "(string) -> string", "spark_soundex($1)"),
     scalar("space", "(int) -> string", "spark_repeat(' ', $1)"),
     scalar("split", "(string, string, [int = -1]) -> array<string!>", "spark_split($1, $2, $3)"),

@@ -1,0 +1,227 @@
+// hash (Murmur3, seed 42) and xxhash64 as Spark computes them over typed values, and digests.
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include <openssl/evp.h>
+#include <zlib.h>
+
+#include "engine/kernels/kernel.h"
+#include "engine/kernels/kernel_error.h"
+#include "engine/kernels/value_text.h"
+
+namespace tarn::engine::kernels {
+namespace {
+
+using plan::DataType;
+using plan::TypeId;
+
+struct Murmur3 {
+  using State = uint32_t;
+  static uint32_t mix_k(uint32_t k) { return std::rotl(k * 0xcc9e2d51u, 15) * 0x1b873593u; }
+  static uint32_t mix_h(uint32_t h, uint32_t k) { return std::rotl(h ^ k, 13) * 5 + 0xe6546b64u; }
+  static uint32_t finish(uint32_t h, uint32_t length) {
+    h ^= length;
+    h ^= h >> 16;
+    h *= 0x85ebca6bu;
+    h ^= h >> 13;
+    h *= 0xc2b2ae35u;
+    return h ^ (h >> 16);
+  }
+  static State of_int(int32_t v, State seed) { return finish(mix_h(seed, mix_k(static_cast<uint32_t>(v))), 4); }
+  static State of_long(int64_t v, State seed) {
+    uint32_t h = mix_h(seed, mix_k(static_cast<uint32_t>(v)));
+    return finish(mix_h(h, mix_k(static_cast<uint32_t>(static_cast<uint64_t>(v) >> 32))), 8);
+  }
+  static State of_bytes(std::string_view s, State seed) {
+    uint32_t h = seed;
+    size_t i = 0;
+    for (; i + 4 <= s.size(); i += 4) {
+      uint32_t w;
+      std::memcpy(&w, s.data() + i, 4);
+      h = mix_h(h, mix_k(w));
+    }
+    // Each byte of the tail is mixed by itself, as a signed number.
+    for (; i < s.size(); ++i) h = mix_h(h, mix_k(static_cast<uint32_t>(static_cast<int32_t>(static_cast<signed char>(s[i])))));
+    return finish(h, static_cast<uint32_t>(s.size()));
+  }
+};
+
+struct XxHash64 {
+  using State = uint64_t;
+  static constexpr uint64_t p1 = 0x9E3779B185EBCA87u, p2 = 0xC2B2AE3D27D4EB4Fu, p3 = 0x165667B19E3779F9u, p4 = 0x85EBCA77C2B2AE63u, p5 = 0x27D4EB2F165667C5u;
+  static uint64_t finish(uint64_t h) {
+    h ^= h >> 33;
+    h *= p2;
+    h ^= h >> 29;
+    h *= p3;
+    return h ^ (h >> 32);
+  }
+  static State of_int(int32_t v, State seed) {
+    uint64_t h = seed + p5 + 4;
+    h ^= static_cast<uint64_t>(static_cast<uint32_t>(v)) * p1;
+    return finish(std::rotl(h, 23) * p2 + p3);
+  }
+  static State of_long(int64_t v, State seed) {
+    uint64_t h = seed + p5 + 8;
+    h ^= std::rotl(static_cast<uint64_t>(v) * p2, 31) * p1;
+    return finish(std::rotl(h, 27) * p1 + p4);
+  }
+  static State of_bytes(std::string_view s, State seed) {
+    const char* p = s.data();
+    const char* end = p + s.size();
+    auto word = [](const char* q) { uint64_t w; std::memcpy(&w, q, 8); return w; };
+    uint64_t h;
+    if (s.size() >= 32) {
+      uint64_t v[4] = {seed + p1 + p2, seed + p2, seed, seed - p1};
+      for (; p + 32 <= end; p += 32)
+        for (int i = 0; i < 4; ++i) v[i] = std::rotl(v[i] + word(p + 8 * i) * p2, 31) * p1;
+      h = std::rotl(v[0], 1) + std::rotl(v[1], 7) + std::rotl(v[2], 12) + std::rotl(v[3], 18);
+      for (uint64_t x : v) h = (h ^ (std::rotl(x * p2, 31) * p1)) * p1 + p4;
+    } else {
+      h = seed + p5;
+    }
+    h += s.size();
+    for (; p + 8 <= end; p += 8) h = std::rotl(h ^ (std::rotl(word(p) * p2, 31) * p1), 27) * p1 + p4;
+    if (p + 4 <= end) {
+      uint32_t w;
+      std::memcpy(&w, p, 4);
+      h = std::rotl(h ^ (static_cast<uint64_t>(w) * p1), 23) * p2 + p3;
+      p += 4;
+    }
+    for (; p < end; ++p) h = std::rotl(h ^ (static_cast<uint64_t>(static_cast<unsigned char>(*p)) * p5), 11) * p1;
+    return finish(h);
+  }
+};
+
+// BigInteger.toByteArray: the shortest big-endian two's complement form.
+std::string big_integer(__int128 v) {
+  std::string out;
+  for (int i = 15; i >= 0; --i) out += static_cast<char>(static_cast<unsigned char>(v >> (8 * i)));
+  size_t skip = 0;
+  while (skip < 15) {
+    auto a = static_cast<unsigned char>(out[skip]), b = static_cast<unsigned char>(out[skip + 1]);
+    if ((a == 0 && b < 0x80) || (a == 0xff && b >= 0x80)) ++skip;
+    else break;
+  }
+  return out.substr(skip);
+}
+
+template <class H> typename H::State hash_value(const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, duckdb::idx_t row, typename H::State seed) {
+  if (is_null(d, row)) return seed;
+  switch (t.id()) {
+    case TypeId::kNull: return seed;
+    case TypeId::kBoolean: return H::of_int(value<bool>(d, row), seed);
+    case TypeId::kByte: return H::of_int(value<int8_t>(d, row), seed);
+    case TypeId::kShort: return H::of_int(value<int16_t>(d, row), seed);
+    case TypeId::kInt: case TypeId::kDate: case TypeId::kYearMonthInterval: return H::of_int(value<int32_t>(d, row), seed);
+    case TypeId::kLong: case TypeId::kTimestamp: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kDayTimeInterval: return H::of_long(value<int64_t>(d, row), seed);
+    case TypeId::kFloat: {
+      float v = value<float>(d, row);
+      if (v == 0) v = 0;
+      if (std::isnan(v)) return H::of_int(0x7fc00000, seed);
+      return H::of_int(std::bit_cast<int32_t>(v), seed);
+    }
+    case TypeId::kDouble: {
+      double v = value<double>(d, row);
+      if (v == 0) v = 0;
+      if (std::isnan(v)) return H::of_long(0x7ff8000000000000, seed);
+      return H::of_long(std::bit_cast<int64_t>(v), seed);
+    }
+    case TypeId::kDecimal: {
+      __int128 v = decimal_value(d, row);
+      return t.precision() <= 18 ? H::of_long(static_cast<int64_t>(v), seed) : H::of_bytes(big_integer(v), seed);
+    }
+    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: case TypeId::kBinary: {
+      const auto& s = value<duckdb::string_t>(d, row);
+      return H::of_bytes({s.GetData(), s.GetSize()}, seed);
+    }
+    case TypeId::kCalendarInterval: {
+      const auto& i = value<duckdb::interval_t>(d, row);
+      return H::of_int(i.months, H::of_int(i.days, H::of_long(i.micros, seed)));
+    }
+    case TypeId::kArray: {
+      const auto& e = value<duckdb::list_entry_t>(d, row);
+      for (duckdb::idx_t i = 0; i < e.length; ++i) seed = hash_value<H>(t.element(), d.children[0], e.offset + i, seed);
+      return seed;
+    }
+    case TypeId::kMap: {
+      const auto& e = value<duckdb::list_entry_t>(d, row);
+      const auto& entry = d.children[0];
+      for (duckdb::idx_t i = 0; i < e.length; ++i) {
+        auto r = at(entry, e.offset + i);
+        seed = hash_value<H>(t.key(), entry.children[0], r, seed);
+        seed = hash_value<H>(t.value(), entry.children[1], r, seed);
+      }
+      return seed;
+    }
+    case TypeId::kStruct: {
+      auto r = at(d, row);
+      for (size_t i = 0; i < t.fields().size(); ++i) seed = hash_value<H>(t.fields()[i].type(), d.children[i], r, seed);
+      return seed;
+    }
+    case TypeId::kUdt: return hash_value<H>(t.sql_type(), d, row, seed);
+    default: return seed;
+  }
+}
+
+// (seed, [type JSON, …], value, …)
+template <class H, class R> void hasher(Kernels& k, const char* name) {
+  duckdb::ScalarFunction s(name, {duckdb::LogicalType::INTEGER, duckdb::LogicalType::LIST(duckdb::LogicalType::VARCHAR)}, TypeOf<R>::logical(),
+                           [](duckdb::DataChunk& in, duckdb::ExpressionState&, duckdb::Vector& result) {
+                             duckdb::Value types = in.data[1].GetValue(0);
+                             const auto& list = duckdb::ListValue::GetChildren(types);
+                             std::vector<duckdb::RecursiveUnifiedVectorFormat> d(list.size());
+                             for (size_t a = 0; a < list.size(); ++a) {
+                               duckdb::Vector::RecursiveToUnifiedFormat(in.data[a + 2], in.size(), d[a]);
+                             }
+                             // The cache hands out references that live as long as it is not cleared: copy them.
+                             std::vector<DataType> copies;
+                             for (auto& v : list) copies.push_back(type_of_json(v.template GetValue<std::string>()));
+                             result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+                             auto* out = duckdb::FlatVector::GetData<R>(result);
+                             const auto seed = static_cast<typename H::State>(in.data[0].GetValue(0).template GetValue<int32_t>());
+                             for (duckdb::idx_t i = 0; i < in.size(); ++i) {
+                               auto h = seed;
+                               for (size_t a = 0; a < copies.size(); ++a) h = hash_value<H>(copies[a], d[a], i, h);
+                               out[i] = static_cast<R>(h);
+                             }
+                           });
+  s.SetVarArgs(duckdb::LogicalType::ANY);
+  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+  k.add(std::move(s));
+}
+
+std::string digest(const EVP_MD* md, std::string_view s) {
+  unsigned char buffer[EVP_MAX_MD_SIZE];
+  unsigned int n = 0;
+  EVP_Digest(s.data(), s.size(), buffer, &n, md, nullptr);
+  static const char* d = "0123456789abcdef";
+  std::string out;
+  for (unsigned int i = 0; i < n; ++i) {
+    out += d[buffer[i] >> 4];
+    out += d[buffer[i] & 15];
+  }
+  return out;
+}
+
+}  // namespace
+
+void register_hashes(Kernels& k) {
+  hasher<Murmur3, int32_t>(k, "spark_hash");
+  hasher<XxHash64, int64_t>(k, "spark_xxhash64");
+  k.scalar<Text(Bytes)>("spark_md5", [](std::string_view s) { return digest(EVP_md5(), s); });
+  k.scalar<Text(Bytes)>("spark_sha1", [](std::string_view s) { return digest(EVP_sha1(), s); });
+  k.scalar<Text(Bytes, int32_t)>("spark_sha2", [](std::string_view s, int32_t bits) -> std::optional<std::string> {
+    switch (bits) {
+      case 224: return digest(EVP_sha224(), s);
+      case 0: case 256: return digest(EVP_sha256(), s);
+      case 384: return digest(EVP_sha384(), s);
+      case 512: return digest(EVP_sha512(), s);
+      default: return {};
+    }
+  });
+  k.scalar<int64_t(Bytes)>("spark_crc32", [](std::string_view s) { return static_cast<int64_t>(crc32(0, reinterpret_cast<const Bytef*>(s.data()), static_cast<uInt>(s.size()))); });
+}
+
+}  // namespace tarn::engine::kernels

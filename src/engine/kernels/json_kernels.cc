@@ -1,0 +1,731 @@
+// JSON and CSV functions. Source: JacksonParser, JacksonGenerator, JsonInferSchema, UnivocityParser.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/common/types/blob.hpp"
+#include "engine/datetime_format.h"
+#include "engine/datetime_parse.h"
+#include "engine/kernels/decimal_vector.h"
+#include "engine/kernels/json_value.h"
+#include "engine/kernels/kernel_error.h"
+#include "engine/kernels/value_text.h"
+#include "engine/kernels/zones.h"
+#include "engine/type_mapping.h"
+#include "plan/expression_text.h"
+#include "plan/function.h"
+
+namespace tarn::engine::kernels {
+namespace {
+
+using duckdb::DataChunk;
+using duckdb::ExpressionState;
+using duckdb::FlatVector;
+using duckdb::idx_t;
+using duckdb::LogicalType;
+using duckdb::ScalarFunction;
+using duckdb::UnifiedVectorFormat;
+using duckdb::Value;
+using duckdb::Vector;
+using plan::DataType;
+using plan::TypeId;
+
+std::string lower(std::string_view s) {
+  std::string r(s);
+  for (char& c : r) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return r;
+}
+
+// The options map of a call: keys without regard to case.
+struct Options {
+  std::map<std::string, std::string> set;
+  std::shared_ptr<const TimeZone> zone;
+  std::shared_ptr<const DateTimeFormat> date, timestamp, ntz;
+
+  Options(Vector& v, std::string_view tz, bool parsing) {
+    Value m = v.GetValue(0);
+    if (!m.IsNull())
+      for (auto& e : duckdb::ListValue::GetChildren(m)) {
+        auto& kv = duckdb::StructValue::GetChildren(e);
+        set[lower(kv[0].ToString())] = kv[1].IsNull() ? "" : kv[1].ToString();
+      }
+    try {
+      zone = TimeZone::get(get("timezone", std::string(tz)));
+      if (has("dateformat")) date = DateTimeFormat::compile(get("dateformat"), parsing);
+      if (has("timestampformat")) timestamp = DateTimeFormat::compile(get("timestampformat"), parsing);
+      else if (!parsing) timestamp = DateTimeFormat::compile("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", false);
+      if (has("timestampntzformat")) ntz = DateTimeFormat::compile(get("timestampntzformat"), parsing);
+      else if (!parsing) ntz = DateTimeFormat::compile("yyyy-MM-dd'T'HH:mm:ss[.SSS]", false);
+    } catch (const SparkError& e) {
+      fail(e);
+    }
+  }
+  bool has(const char* k) const { return set.contains(k); }
+  std::string get(const char* k, std::string otherwise = {}) const { auto it = set.find(k); return it == set.end() ? otherwise : it->second; }
+  bool flag(const char* k, bool otherwise) const { auto it = set.find(k); return it == set.end() ? otherwise : lower(it->second) == "true"; }
+  JsonOptions json() const {
+    JsonOptions o;
+    o.single_quotes = flag("allowsinglequotes", true);
+    o.unquoted_fields = flag("allowunquotedfieldnames", false);
+    o.comments = flag("allowcomments", false);
+    o.leading_zeros = flag("allownumericleadingzeros", false);
+    o.non_numeric = flag("allownonnumericnumbers", true);
+    o.control_chars = flag("allowunquotedcontrolchars", false);
+    o.backslash_any = flag("allowbackslashescapinganycharacter", false);
+    return o;
+  }
+};
+
+// ---- from_json: values by type; a field that does not fit is null and marks the record as bad
+
+struct BadRecord {};
+
+Value decimal(Int128 v, const DataType& t) {
+  return Value::DECIMAL(to_hugeint(v), static_cast<uint8_t>(t.precision()), static_cast<uint8_t>(t.scale())).DefaultCastAs(to_duckdb(t));
+}
+
+Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bool quoted_json) {
+  switch (t.id()) {
+    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: return Value(std::string(s));
+    case TypeId::kDate: {
+      auto v = o.date ? o.date->parse_date(s) : string_to_date(s);
+      if (!v) throw BadRecord();
+      return Value::DATE(duckdb::date_t(*v));
+    }
+    case TypeId::kTimestamp: {
+      auto v = o.timestamp ? o.timestamp->parse_timestamp(s, *o.zone) : string_to_timestamp(s, *o.zone);
+      if (!v) throw BadRecord();
+      return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(*v));
+    }
+    case TypeId::kTimestampNtz: {
+      auto v = o.ntz ? o.ntz->parse_timestamp_ntz(s, false) : string_to_timestamp_ntz(s, false);
+      if (!v) throw BadRecord();
+      return Value::TIMESTAMP(duckdb::timestamp_t(*v));
+    }
+    case TypeId::kTime: {
+      auto v = string_to_time(s);
+      if (!v) throw BadRecord();
+      return Value::BIGINT(*v);
+    }
+    case TypeId::kDecimal: {
+      Int128 v;
+      std::string plain(s);
+      plain.erase(std::remove(plain.begin(), plain.end(), ','), plain.end());
+      if (parse_decimal(plain, t.precision(), t.scale(), v) != Parsed::kOk) throw BadRecord();
+      return decimal(v, t);
+    }
+    case TypeId::kBinary: return quoted_json ? Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size()) : Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size());
+    case TypeId::kFloat: case TypeId::kDouble: {
+      if (quoted_json && s != "NaN" && s != "Infinity" && s != "+Infinity" && s != "-Infinity" && s != "INF" && s != "+INF" && s != "-INF") throw BadRecord();
+      auto v = parse_double(s);
+      if (!v) throw BadRecord();
+      return t.id() == TypeId::kFloat ? Value::FLOAT(static_cast<float>(*v)) : Value::DOUBLE(*v);
+    }
+    case TypeId::kBoolean: {
+      std::string l = lower(s);
+      if (quoted_json || (l != "true" && l != "false")) throw BadRecord();
+      return Value::BOOLEAN(l == "true");
+    }
+    case TypeId::kByte: case TypeId::kShort: case TypeId::kInt: case TypeId::kLong: {
+      if (quoted_json) throw BadRecord();
+      auto v = parse_long(s, false);
+      if (!v) throw BadRecord();
+      Value big = Value::BIGINT(*v), out;
+      std::string error;
+      if (!big.DefaultTryCastAs(to_duckdb(t), out, &error)) throw BadRecord();
+      return out;
+    }
+    default: throw BadRecord();
+  }
+}
+
+Value value_of_json(const Json& j, const DataType& t, const Options& o, bool& bad);
+
+Value struct_of_json(const Json& j, const DataType& t, const Options& o, bool& bad) {
+  auto names = duckdb_field_names(t);
+  duckdb::child_list_t<Value> fields;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const DataType& ft = t.fields()[i].type();
+    Value v(to_duckdb(ft));
+    if (const Json* f = j.field(t.fields()[i].name)) {
+      try {
+        v = value_of_json(*f, ft, o, bad);
+      } catch (const BadRecord&) {
+        bad = true;  // the other fields are kept
+        v = Value(to_duckdb(ft));
+      }
+    }
+    fields.emplace_back(names[i], std::move(v));
+  }
+  return Value::STRUCT(std::move(fields)).DefaultCastAs(to_duckdb(t));
+}
+
+Value value_of_json(const Json& j, const DataType& t, const Options& o, bool& bad) {
+  using Kind = Json::Kind;
+  if (j.kind == Kind::kNull) return Value(to_duckdb(t));
+  switch (t.id()) {
+    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: {
+      if (j.kind == Kind::kString) return Value(j.text);
+      std::string out;
+      append_json(j, out);
+      return Value(out);
+    }
+    case TypeId::kStruct:
+      if (j.kind != Kind::kObject) throw BadRecord();
+      return struct_of_json(j, t, o, bad);
+    case TypeId::kArray: {
+      if (j.kind != Kind::kArray) throw BadRecord();
+      duckdb::vector<Value> items;
+      for (const Json& x : j.items) items.push_back(value_of_json(x, t.element(), o, bad));
+      return Value::LIST(to_duckdb(t.element()), std::move(items));
+    }
+    case TypeId::kMap: {
+      if (j.kind != Kind::kObject) throw BadRecord();
+      duckdb::vector<Value> keys, values;
+      for (auto& [name, x] : j.fields) {
+        keys.push_back(Value(name));
+        values.push_back(value_of_json(x, t.value(), o, bad));
+      }
+      return Value::MAP(to_duckdb(t.key()), to_duckdb(t.value()), std::move(keys), std::move(values));
+    }
+    case TypeId::kTimestamp:
+      if (j.kind == Kind::kNumber && j.text.find_first_of(".eE") == std::string::npos) {
+        auto v = parse_long(j.text, false);
+        if (!v) throw BadRecord();
+        return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(*v * 1'000'000));
+      }
+      [[fallthrough]];
+    case TypeId::kDate: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kBinary:
+      if (j.kind != Kind::kString) throw BadRecord();
+      return scalar_of_text(j.text, t, o, true);
+    case TypeId::kBoolean:
+      if (!j.is_bool()) throw BadRecord();
+      return Value::BOOLEAN(j.kind == Kind::kTrue);
+    default:
+      if (j.kind == Kind::kString && j.text.empty()) return Value(to_duckdb(t));
+      if (j.kind != Kind::kNumber && j.kind != Kind::kString) throw BadRecord();
+      if (t.is_integral() && j.text.find_first_of(".eE") != std::string::npos) throw BadRecord();
+      return scalar_of_text(j.text, t, o, j.kind == Kind::kString);
+  }
+}
+
+[[noreturn]] void malformed(std::string_view record, std::string_view mode) {
+  fail("MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", ErrorKind::kSpark, {{"badRecord", std::string(record)}, {"failFastMode", std::string(mode)}});
+}
+
+Value null_record(const DataType& t, std::string_view record, const std::string& corrupt) {
+  if (t.id() != TypeId::kStruct) return Value(to_duckdb(t));
+  auto names = duckdb_field_names(t);
+  duckdb::child_list_t<Value> fields;
+  for (size_t i = 0; i < names.size(); ++i)
+    fields.emplace_back(names[i], t.fields()[i].name == corrupt ? Value(std::string(record)) : Value(to_duckdb(t.fields()[i].type())));
+  return Value::STRUCT(std::move(fields)).DefaultCastAs(to_duckdb(t));
+}
+
+Value with_corrupt(Value v, const DataType& t, std::string_view record, const std::string& corrupt) {
+  if (t.id() != TypeId::kStruct || v.IsNull()) return v;
+  auto i = t.field_index(corrupt, true);
+  if (!i) return v;
+  auto fields = duckdb::StructValue::GetChildren(v);
+  auto names = duckdb_field_names(t);
+  duckdb::child_list_t<Value> out;
+  for (size_t n = 0; n < names.size(); ++n) out.emplace_back(names[n], n == *i ? Value(std::string(record)) : fields[n]);
+  return Value::STRUCT(std::move(out)).DefaultCastAs(to_duckdb(t));
+}
+
+Value from_json(std::string_view text, const DataType& t, const Options& o) {
+  const std::string mode = lower(o.get("mode", "PERMISSIVE")), corrupt = o.get("columnnameofcorruptrecord", "_corrupt_record");
+  if (trim_all(text).empty()) return Value(to_duckdb(t));
+  auto j = parse_json_text(text, o.json());
+  auto reject = [&]() {
+    if (mode == "failfast") malformed(text, "FAILFAST");
+    return null_record(t, text, corrupt);
+  };
+  if (!j) return reject();
+  bool bad = false;
+  try {
+    Value v;
+    if (t.id() == TypeId::kStruct && j->kind == Json::Kind::kArray) {
+      if (j->items.empty()) return null_record(t, text, corrupt);
+      v = value_of_json(j->items[0], t, o, bad);
+    } else if (t.id() == TypeId::kArray && t.element().id() == TypeId::kStruct && j->kind == Json::Kind::kObject) {
+      v = Value::LIST(to_duckdb(t.element()), {value_of_json(*j, t.element(), o, bad)});
+    } else {
+      v = value_of_json(*j, t, o, bad);
+    }
+    if (!bad) return v;
+    if (mode == "failfast") malformed(text, "FAILFAST");
+    return with_corrupt(std::move(v), t, text, corrupt);
+  } catch (const BadRecord&) {
+    return reject();
+  }
+}
+
+// ---- to_json
+
+void write_json(const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t row, const Options& o, bool skip_nulls, std::string& out) {
+  if (is_null(d, row)) {
+    out += "null";
+    return;
+  }
+  switch (t.id()) {
+    case TypeId::kBoolean: case TypeId::kByte: case TypeId::kShort: case TypeId::kInt: case TypeId::kLong: case TypeId::kDecimal:
+      append_text(t, d, row, TextStyle{o.zone}, out);
+      return;
+    case TypeId::kFloat: case TypeId::kDouble: {
+      double v = t.id() == TypeId::kFloat ? static_cast<double>(value<float>(d, row)) : value<double>(d, row);
+      if (std::isfinite(v)) append_text(t, d, row, TextStyle{o.zone}, out);
+      else { out += '"'; append_text(t, d, row, TextStyle{o.zone}, out); out += '"'; }
+      return;
+    }
+    case TypeId::kBinary: {
+      const auto& s = value<duckdb::string_t>(d, row);
+      append_json_string(duckdb::Blob::ToBase64(s), out);
+      return;
+    }
+    case TypeId::kDate: {
+      std::string s;
+      if (!o.date || !o.date->format_date(value<int32_t>(d, row), s)) append_date(value<int32_t>(d, row), s);
+      append_json_string(s, out);
+      return;
+    }
+    case TypeId::kTimestamp: {
+      std::string s;
+      o.timestamp->format_timestamp(value<int64_t>(d, row), *o.zone, s);
+      append_json_string(s, out);
+      return;
+    }
+    case TypeId::kTimestampNtz: {
+      std::string s;
+      o.ntz->format_timestamp_ntz(value<int64_t>(d, row), s);
+      append_json_string(s, out);
+      return;
+    }
+    case TypeId::kArray: {
+      const auto& e = value<duckdb::list_entry_t>(d, row);
+      out += '[';
+      for (idx_t i = 0; i < e.length; ++i) {
+        if (i) out += ',';
+        write_json(t.element(), d.children[0], e.offset + i, o, skip_nulls, out);
+      }
+      out += ']';
+      return;
+    }
+    case TypeId::kMap: {
+      const auto& e = value<duckdb::list_entry_t>(d, row);
+      const auto& entry = d.children[0];
+      out += '{';
+      for (idx_t i = 0; i < e.length; ++i) {
+        if (i) out += ',';
+        idx_t r = at(entry, e.offset + i);
+        std::string key;
+        append_text(t.key(), entry.children[0], r, TextStyle{o.zone}, key);
+        append_json_string(key, out);
+        out += ':';
+        write_json(t.value(), entry.children[1], r, o, skip_nulls, out);
+      }
+      out += '}';
+      return;
+    }
+    case TypeId::kStruct: {
+      idx_t r = at(d, row);
+      out += '{';
+      bool first = true;
+      for (size_t i = 0; i < t.fields().size(); ++i) {
+        if (skip_nulls && is_null(d.children[i], r)) continue;
+        if (!first) out += ',';
+        first = false;
+        append_json_string(t.fields()[i].name, out);
+        out += ':';
+        write_json(t.fields()[i].type(), d.children[i], r, o, skip_nulls, out);
+      }
+      out += '}';
+      return;
+    }
+    default: {
+      std::string s;
+      append_text(t, d, row, TextStyle{o.zone}, s);
+      append_json_string(s, out);
+    }
+  }
+}
+
+// ---- get_json_object: $ . name ['name'] [i] [*]
+
+struct Step { char kind; std::string name; int64_t index = 0; };  // 'n' name, 'i' index, '*' all elements
+struct Path {
+  bool valid = true;
+  std::vector<Step> steps;
+  static std::shared_ptr<const Path> make(std::string_view s) {
+    auto p = std::make_shared<Path>();
+    auto bad = [&] { p->valid = false; return p; };
+    if (s.empty() || s[0] != '$') return bad();
+    for (size_t i = 1; i < s.size();) {
+      if (s[i] == '.') {
+        size_t e = s.find_first_of(".[", i + 1);
+        if (e == std::string_view::npos) e = s.size();
+        std::string name(s.substr(i + 1, e - i - 1));
+        if (name.empty()) return bad();
+        if (name == "*") p->steps.push_back({'*', {}});
+        else p->steps.push_back({'n', name});
+        i = e;
+      } else if (s[i] == '[') {
+        size_t e = s.find(']', i);
+        if (i + 1 < s.size() && s[i + 1] == '\'') {
+          size_t q = s.find("']", i + 2);
+          if (q == std::string_view::npos) return bad();
+          std::string name(s.substr(i + 2, q - i - 2));
+          if (name.empty() || name.find('?') != std::string::npos) return bad();
+          p->steps.push_back({'n', name});
+          i = q + 2;
+          continue;
+        }
+        if (e == std::string_view::npos) return bad();
+        std::string inner(s.substr(i + 1, e - i - 1));
+        if (inner == "*") p->steps.push_back({'*', {}});
+        else {
+          if (inner.empty() || !std::all_of(inner.begin(), inner.end(), [](char c) { return c >= '0' && c <= '9'; })) return bad();
+          p->steps.push_back({'i', {}, std::stoll(inner)});
+        }
+        i = e + 1;
+      } else {
+        return bad();
+      }
+    }
+    return p;
+  }
+};
+
+void find(const Json& j, const std::vector<Step>& steps, size_t i, std::vector<const Json*>& out, bool& many) {
+  if (i == steps.size()) {
+    out.push_back(&j);
+    return;
+  }
+  const Step& s = steps[i];
+  if (s.kind == 'n') {
+    if (j.kind == Json::Kind::kObject) {
+      for (auto& [name, v] : j.fields)
+        if (name == s.name) { find(v, steps, i + 1, out, many); break; }
+    } else if (j.kind == Json::Kind::kArray && i > 0 && steps[i - 1].kind == '*') {
+      for (const Json& x : j.items) find(x, steps, i, out, many);
+    }
+  } else if (s.kind == 'i') {
+    if (j.kind == Json::Kind::kArray && s.index < static_cast<int64_t>(j.items.size())) find(j.items[static_cast<size_t>(s.index)], steps, i + 1, out, many);
+  } else if (j.kind == Json::Kind::kArray) {
+    many = true;
+    for (const Json& x : j.items) find(x, steps, i + 1, out, many);
+  }
+}
+
+std::optional<std::string> get_json_object(std::string_view text, std::string_view path) {
+  static thread_local Compiled<Path> paths;
+  const Path& p = paths.get(path, [](std::string_view s) { return Path::make(s); });
+  if (!p.valid) return {};
+  auto j = parse_json_text(text);
+  if (!j) return {};
+  std::vector<const Json*> found;
+  bool many = false;
+  find(*j, p.steps, 0, found, many);
+  if (found.empty()) return {};
+  if (!many || found.size() == 1) {
+    const Json& v = *found[0];
+    if (v.kind == Json::Kind::kNull) return {};
+    if (v.kind == Json::Kind::kString && !(many && !p.steps.empty() && p.steps.back().kind == '*')) return v.text;
+    std::string out;
+    append_json(v, out);
+    return many && !p.steps.empty() && p.steps.back().kind == '*' ? "[" + out + "]" : out;
+  }
+  std::string out = "[";
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (i) out += ',';
+    append_json(*found[i], out);
+  }
+  return out + "]";
+}
+
+// ---- schema_of_json
+
+DataType infer(const Json& j, bool prefer_decimal) {
+  switch (j.kind) {
+    case Json::Kind::kNull: return TypeId::kNull;
+    case Json::Kind::kTrue: case Json::Kind::kFalse: return TypeId::kBoolean;
+    case Json::Kind::kString: return TypeId::kString;
+    case Json::Kind::kNumber: {
+      if (j.text.find_first_of(".eEIN") == std::string::npos) {
+        if (parse_long(j.text, false)) return TypeId::kLong;
+        std::string digits = j.text[0] == '-' ? j.text.substr(1) : j.text;
+        if (digits.size() <= 38) return DataType::decimal(static_cast<int>(digits.size()), 0);
+      }
+      (void)prefer_decimal;
+      return TypeId::kDouble;
+    }
+    case Json::Kind::kArray: {
+      DataType e(TypeId::kNull);
+      for (const Json& x : j.items) {
+        DataType t = infer(x, prefer_decimal);
+        if (auto m = plan::common_type_without_strings(std::vector<DataType>{e, t}, false)) e = *m;
+        else e = TypeId::kString;
+      }
+      return DataType::array(e);
+    }
+    default: {
+      std::vector<plan::StructField> f;
+      for (auto& [name, v] : j.fields) {
+        if (name.empty()) continue;
+        f.push_back(plan::make_field(name, infer(v, prefer_decimal)));
+      }
+      std::sort(f.begin(), f.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+      return DataType::structure(std::move(f));
+    }
+  }
+}
+DataType canonical(const DataType& t) {  // null becomes string
+  switch (t.id()) {
+    case TypeId::kNull: return TypeId::kString;
+    case TypeId::kArray: return DataType::array(canonical(t.element()));
+    case TypeId::kStruct: {
+      std::vector<plan::StructField> f;
+      for (const auto& x : t.fields()) f.push_back(plan::make_field(x.name, canonical(x.type())));
+      return DataType::structure(std::move(f));
+    }
+    default: return t;
+  }
+}
+
+// ---- CSV
+
+std::vector<std::optional<std::string>> csv_fields(std::string_view s, char separator, char quote, char escape, const std::string& null_text) {
+  std::vector<std::optional<std::string>> out;
+  for (size_t i = 0;; ++i) {
+    std::string v;
+    bool quoted = false;
+    if (i < s.size() && s[i] == quote) {
+      quoted = true;
+      for (++i; i < s.size(); ++i) {
+        if (s[i] == escape && i + 1 < s.size() && (s[i + 1] == quote || s[i + 1] == escape)) v += s[++i];
+        else if (s[i] == quote) { ++i; break; }
+        else v += s[i];
+      }
+    }
+    while (i < s.size() && s[i] != separator) v += s[i++];
+    if (v == null_text && !quoted) out.emplace_back(std::nullopt);
+    else out.emplace_back(std::move(v));
+    if (i >= s.size()) return out;
+    if (i + 1 == s.size()) { out.emplace_back(null_text.empty() ? std::nullopt : std::optional<std::string>("")); return out; }
+  }
+}
+
+Value from_csv(std::string_view text, const DataType& t, const Options& o) {
+  std::string sep = o.get("sep", o.get("delimiter", ",")), quote = o.get("quote", "\""), escape = o.get("escape", "\\");
+  const std::string mode = lower(o.get("mode", "PERMISSIVE")), corrupt = o.get("columnnameofcorruptrecord", "_corrupt_record");
+  auto fields = csv_fields(text, sep.empty() ? ',' : sep[0], quote.empty() ? '\0' : quote[0], escape.empty() ? '\\' : escape[0], o.get("nullvalue", ""));
+  auto names = duckdb_field_names(t);
+  bool bad = false;
+  duckdb::child_list_t<Value> out;
+  size_t at = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const DataType& ft = t.fields()[i].type();
+    Value v(to_duckdb(ft));
+    if (t.fields()[i].name == corrupt) { out.emplace_back(names[i], std::move(v)); continue; }
+    if (at < fields.size() && fields[at]) {
+      try {
+        v = scalar_of_text(*fields[at], ft, o, false);
+      } catch (const BadRecord&) {
+        bad = true;
+      }
+    } else if (at >= fields.size()) {
+      bad = true;
+    }
+    ++at;
+    out.emplace_back(names[i], std::move(v));
+  }
+  if (at < fields.size()) bad = true;
+  if (bad && mode == "failfast") malformed(text, "FAILFAST");
+  Value v = Value::STRUCT(std::move(out)).DefaultCastAs(to_duckdb(t));
+  return bad ? with_corrupt(std::move(v), t, text, corrupt) : v;
+}
+
+// (text, type JSON, options, zone, mode) -> a value of the type.
+using FromText = Value (*)(std::string_view, const DataType&, const Options&);
+void parsing(Kernels& k, const char* name, FromText f) {
+  ScalarFunction s(name, {LogicalType::VARCHAR, LogicalType::VARCHAR, LogicalType::ANY, LogicalType::VARCHAR, LogicalType::VARCHAR}, LogicalType::INTEGER,
+                   [f](DataChunk& in, ExpressionState&, Vector& result) {
+                     const DataType type = type_of_json(constant_text(in.data[1]));
+                     Options o(in.data[2], constant_text(in.data[3]), true);
+                     UnifiedVectorFormat a;
+                     in.data[0].ToUnifiedFormat(in.size(), a);
+                     const bool constant = in.data[0].GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
+                     result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+                     for (idx_t i = 0; i < (constant ? 1 : in.size()); ++i) {
+                       auto at = a.sel->get_index(i);
+                       if (!a.validity.RowIsValid(at)) { result.SetValue(i, Value(result.GetType())); continue; }
+                       const auto& t = UnifiedVectorFormat::GetData<duckdb::string_t>(a)[at];
+                       result.SetValue(i, f({t.GetData(), t.GetSize()}, type, o));
+                     }
+                     if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+                   },
+                   [](duckdb::ClientContext& context, ScalarFunction& fn, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) -> duckdb::unique_ptr<duckdb::FunctionData> {
+                     fn.SetReturnType(to_duckdb(type_of_json(constant_argument(context, *args[1]).GetValue<std::string>())));
+                     return nullptr;
+                   });
+  s.SetFallible();
+  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+  k.add(std::move(s));
+}
+
+// (value, type JSON, options, zone) -> text.
+template <class F> void printing(Kernels& k, const char* name, F f) {
+  ScalarFunction s(name, {LogicalType::ANY, LogicalType::VARCHAR, LogicalType::ANY, LogicalType::VARCHAR}, LogicalType::VARCHAR, [f](DataChunk& in, ExpressionState&, Vector& result) {
+    const DataType type = type_of_json(constant_text(in.data[1]));
+    Options o(in.data[2], constant_text(in.data[3]), false);
+    duckdb::RecursiveUnifiedVectorFormat d;
+    Vector::RecursiveToUnifiedFormat(in.data[0], in.size(), d);
+    const bool constant = in.data[0].GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
+    result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+    std::string out;
+    for (idx_t i = 0; i < (constant ? 1 : in.size()); ++i) {
+      if (is_null(d, i)) { FlatVector::SetNull(result, i, true); continue; }
+      out.clear();
+      f(type, d, i, o, out);
+      FlatVector::GetData<duckdb::string_t>(result)[i] = duckdb::StringVector::AddString(result, out);
+    }
+    if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+  });
+  s.SetFallible();
+  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+  k.add(std::move(s));
+}
+
+}  // namespace
+
+void register_json(Kernels& k) {
+  parsing(k, "spark_from_json", from_json);
+  parsing(k, "spark_from_csv", from_csv);
+  printing(k, "spark_to_json", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {
+    write_json(t, d, i, o, o.flag("ignorenullfields", true), out);
+  });
+  printing(k, "spark_to_csv", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {
+    const std::string sep = o.get("sep", o.get("delimiter", ",")), none = o.get("nullvalue", "");
+    idx_t r = at(d, i);
+    for (size_t n = 0; n < t.fields().size(); ++n) {
+      if (n) out += sep;
+      if (is_null(d.children[n], r)) { out += none; continue; }
+      std::string v;
+      const DataType& ft = t.fields()[n].type();
+      if (ft.id() == TypeId::kTimestamp) o.timestamp->format_timestamp(value<int64_t>(d.children[n], r), *o.zone, v);
+      else if (ft.id() == TypeId::kTimestampNtz) o.ntz->format_timestamp_ntz(value<int64_t>(d.children[n], r), v);
+      else if (ft.id() == TypeId::kDate && o.date) o.date->format_date(value<int32_t>(d.children[n], r), v);
+      else append_text(ft, d.children[n], r, TextStyle{o.zone}, v);
+      if (v.empty() && ft.is_string()) { out += o.get("emptyvalue", "\"\""); continue; }
+      if (v.find_first_of(sep + "\"\n\r") != std::string::npos || o.flag("quoteall", false)) {
+        out += '"';
+        for (char c : v) {
+          if (c == '"' || (c == '\\' && false)) out += '\\';
+          out += c;
+        }
+        out += '"';
+      } else {
+        out += v;
+      }
+    }
+  });
+  k.scalar<Text(Text, Text)>("spark_get_json_object", get_json_object);
+  k.scalar<int32_t(Text)>("spark_json_array_length", [](std::string_view s) -> std::optional<int32_t> {
+    auto j = parse_json_text(s);
+    if (!j || j->kind != Json::Kind::kArray) return {};
+    return static_cast<int32_t>(j->items.size());
+  });
+  k.scalar<Text(Text)>("spark_schema_of_json", [](std::string_view s) -> std::string {
+    auto j = parse_json_text(s);
+    if (!j) return DataType::structure({plan::make_field("_corrupt_record", TypeId::kString)}).sql();
+    return canonical(infer(*j, false)).sql();
+  });
+  {
+    ScalarFunction s("spark_schema_of_csv", {LogicalType::VARCHAR, LogicalType::ANY}, LogicalType::VARCHAR, [](DataChunk& in, ExpressionState&, Vector& result) {
+      Options o(in.data[1], "UTC", true);
+      std::string sep = o.get("sep", o.get("delimiter", ","));
+      auto fields = csv_fields(constant_text(in.data[0]), sep.empty() ? ',' : sep[0], '"', '\\', o.get("nullvalue", ""));
+      std::vector<plan::StructField> out;
+      for (size_t i = 0; i < fields.size(); ++i) {
+        DataType t(TypeId::kString);
+        if (fields[i]) {
+          const std::string& v = *fields[i];
+          auto n = parse_long(v, false);
+          bool looks_like_date = v.size() >= 8 && v[4] == '-';
+          if (n && v.find_first_of(" \t") == std::string::npos) t = *n == static_cast<int32_t>(*n) ? TypeId::kInt : TypeId::kLong;
+          else if (parse_double(v) && v.find_first_of("xX") == std::string::npos) t = TypeId::kDouble;
+          else if (looks_like_date && string_to_date(v) && v.size() == 10) t = TypeId::kDate;
+          else if (looks_like_date && string_to_timestamp(v, *o.zone)) t = TypeId::kTimestamp;
+          else if (lower(v) == "true" || lower(v) == "false") t = TypeId::kBoolean;
+        }
+        out.push_back(plan::make_field("_c" + std::to_string(i), t));
+      }
+      result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+      result.SetValue(0, Value(DataType::structure(std::move(out)).sql()));
+    });
+    s.SetFallible();
+    k.add(std::move(s));
+  }
+  {
+    ScalarFunction s("spark_json_object_keys", {LogicalType::VARCHAR}, LogicalType::LIST(LogicalType::VARCHAR), [](DataChunk& in, ExpressionState&, Vector& result) {
+      UnifiedVectorFormat a;
+      in.data[0].ToUnifiedFormat(in.size(), a);
+      result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+      for (idx_t i = 0; i < in.size(); ++i) {
+        auto at = a.sel->get_index(i);
+        Value v(result.GetType());
+        if (a.validity.RowIsValid(at)) {
+          const auto& t = UnifiedVectorFormat::GetData<duckdb::string_t>(a)[at];
+          auto j = parse_json_text({t.GetData(), t.GetSize()});
+          if (j && j->kind == Json::Kind::kObject) {
+            duckdb::vector<Value> keys;
+            for (auto& f : j->fields) keys.push_back(Value(f.first));
+            v = Value::LIST(LogicalType::VARCHAR, std::move(keys));
+          }
+        }
+        result.SetValue(i, v);
+      }
+    });
+    s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+    k.add(std::move(s));
+  }
+  {
+    // (json, name …) -> STRUCT(c0 VARCHAR, …)
+    ScalarFunction s("spark_json_tuple", {LogicalType::VARCHAR}, LogicalType::STRUCT({{"c0", LogicalType::VARCHAR}}), [](DataChunk& in, ExpressionState&, Vector& result) {
+      std::vector<UnifiedVectorFormat> u(in.ColumnCount());
+      for (size_t a = 0; a < u.size(); ++a) in.data[a].ToUnifiedFormat(in.size(), u[a]);
+      auto text = [&](size_t a, idx_t i) -> std::optional<std::string_view> {
+        auto at = u[a].sel->get_index(i);
+        if (!u[a].validity.RowIsValid(at)) return {};
+        const auto& t = UnifiedVectorFormat::GetData<duckdb::string_t>(u[a])[at];
+        return std::string_view(t.GetData(), t.GetSize());
+      };
+      result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+      auto& parts = duckdb::StructVector::GetEntries(result);
+      for (idx_t i = 0; i < in.size(); ++i) {
+        std::optional<Json> j;
+        if (auto t = text(0, i)) j = parse_json_text(*t);
+        for (size_t a = 1; a < u.size(); ++a) {
+          const Json* f = nullptr;
+          if (j && j->kind == Json::Kind::kObject)
+            if (auto name = text(a, i)) f = j->field(*name);
+          if (!f || f->kind == Json::Kind::kNull) { FlatVector::SetNull(*parts[a - 1], i, true); continue; }
+          std::string out = f->text;
+          if (f->kind != Json::Kind::kString) { out.clear(); append_json(*f, out); }
+          FlatVector::GetData<duckdb::string_t>(*parts[a - 1])[i] = duckdb::StringVector::AddString(*parts[a - 1], out);
+        }
+      }
+    }, [](duckdb::ClientContext&, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) -> duckdb::unique_ptr<duckdb::FunctionData> {
+      duckdb::child_list_t<LogicalType> fields;
+      for (size_t i = 1; i < args.size(); ++i) fields.emplace_back("c" + std::to_string(i - 1), LogicalType::VARCHAR);
+      f.SetReturnType(LogicalType::STRUCT(fields));
+      return nullptr;
+    });
+    s.SetVarArgs(LogicalType::VARCHAR);
+    s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+    k.add(std::move(s));
+  }
+}
+
+}  // namespace tarn::engine::kernels

@@ -1,0 +1,30 @@
+#include "engine/kernels/kernels.h"
+
+#include "engine/kernels/kernel.h"
+
+namespace tarn::engine::kernels {
+
+void register_kernels(duckdb::DatabaseInstance& database) {
+  Kernels k(database);
+  register_arithmetic(k);
+  register_decimals(k);
+  register_casts(k);
+  register_math(k);
+  register_strings(k);
+  register_patterns(k);
+  register_datetimes(k);
+  register_datetime_formats(k);
+  register_intervals(k);
+  register_text(k);
+  register_lists(k);
+  register_maps(k);
+  register_aggregates(k);
+  register_hashes(k);
+  register_crypto(k);
+  register_geo(k);
+  register_json(k);
+  register_misc(k);
+  k.finish();
+}
+
+}  // namespace tarn::engine::kernels
