@@ -163,7 +163,7 @@ std::string hive_unescape(std::string_view value) { return percent_decode(value)
 
 bool is_hidden_name(std::string_view name) {
   if (name.empty()) return true;
-  if (name.size() > 9 && name.substr(name.size() - 9) == "._COPYING_") return true;
+  if (name.ends_with("._COPYING_")) return true;
   return name[0] == '.' || (name[0] == '_' && name.find('=') == std::string_view::npos);
 }
 

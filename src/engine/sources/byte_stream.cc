@@ -21,6 +21,29 @@ namespace {
 
 constexpr size_t kInput = 256 * 1024;
 
+// Damage is reported by the read after the one that gave the last good bytes.
+class DecodingStream : public ByteStream {
+ public:
+  size_t read(char* out, size_t n) final {
+    if (!failure_.empty()) throw StreamError(failure_);
+    size_t got = 0;
+    try {
+      decode(out, n, got);
+    } catch (const StreamError& e) {
+      if (got == 0) throw;
+      failure_ = e.what();
+    }
+    return got;
+  }
+
+ protected:
+  // Counts in `got` what it has put at out, also when it throws.
+  virtual void decode(char* out, size_t n, size_t& got) = 0;
+
+ private:
+  std::string failure_;
+};
+
 class FileStream : public ByteStream {
  public:
   explicit FileStream(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
@@ -76,14 +99,14 @@ class Input {
   std::vector<char> buffer_;
 };
 
-class ZlibStream : public ByteStream {
+class ZlibStream : public DecodingStream {
  public:
   ZlibStream(std::unique_ptr<ByteStream> below, bool gzip) : in_(std::move(below)), gzip_(gzip) {
     if (inflateInit2(&z_, gzip ? 15 + 16 : 15) != Z_OK) throw StreamError("cannot start zlib");
   }
   ~ZlibStream() override { inflateEnd(&z_); }
-  size_t read(char* out, size_t n) override {
-    if (done_) return 0;
+  void decode(char* out, size_t n, size_t& got) override {
+    if (done_) return;
     z_.next_out = reinterpret_cast<Bytef*>(out);
     z_.avail_out = static_cast<uInt>(std::min<size_t>(n, 1u << 30));
     size_t wanted = z_.avail_out;
@@ -104,13 +127,14 @@ class ZlibStream : public ByteStream {
       z_.avail_in = static_cast<uInt>(in_.size());
       int rc = inflate(&z_, Z_NO_FLUSH);
       in_.at = in_.end - z_.avail_in;
+      got = wanted - z_.avail_out;
       if (rc == Z_STREAM_END) {
         inside_ = false;
       } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
         throw StreamError(z_.msg ? z_.msg : "damaged compressed data");
       }
     }
-    return wanted - z_.avail_out;
+    got = wanted - z_.avail_out;
   }
 
  private:
@@ -119,14 +143,14 @@ class ZlibStream : public ByteStream {
   bool gzip_, started_ = false, inside_ = false, done_ = false;
 };
 
-class Bzip2Stream : public ByteStream {
+class Bzip2Stream : public DecodingStream {
  public:
   explicit Bzip2Stream(std::unique_ptr<ByteStream> below) : in_(std::move(below)) {}
   ~Bzip2Stream() override {
     if (inside_) BZ2_bzDecompressEnd(&z_);
   }
-  size_t read(char* out, size_t n) override {
-    if (done_) return 0;
+  void decode(char* out, size_t n, size_t& got) override {
+    if (done_) return;
     n = std::min<size_t>(n, 1u << 30);
     unsigned left = static_cast<unsigned>(n);
     while (left > 0) {
@@ -147,6 +171,7 @@ class Bzip2Stream : public ByteStream {
       int rc = BZ2_bzDecompress(&z_);
       in_.at = in_.end - z_.avail_in;
       left = z_.avail_out;
+      got = n - left;
       if (rc == BZ_STREAM_END) {
         BZ2_bzDecompressEnd(&z_);
         inside_ = false;
@@ -154,7 +179,7 @@ class Bzip2Stream : public ByteStream {
         throw StreamError("damaged bzip2 data");
       }
     }
-    return n - left;
+    got = n - left;
   }
 
  private:
@@ -295,6 +320,32 @@ class TranscodingStream : public ByteStream {
   bool first_ = true, done_ = false;
 };
 
+// A byte order mark of UTF-8 at the start falls away.
+class UnmarkedStream : public ByteStream {
+ public:
+  explicit UnmarkedStream(std::unique_ptr<ByteStream> below) : below_(std::move(below)) {}
+  size_t read(char* out, size_t n) override {
+    if (started_) return below_->read(out, n);
+    started_ = true;
+    size_t got = 0;
+    while (got < 3 && got < n) {
+      size_t more = below_->read(out + got, n - got);
+      if (more == 0) break;
+      got += more;
+    }
+    if (got >= 3 && memcmp(out, "\xEF\xBB\xBF", 3) == 0) {
+      got -= 3;
+      memmove(out, out + 3, got);
+      if (got == 0) return below_->read(out, n);
+    }
+    return got;
+  }
+
+ private:
+  std::unique_ptr<ByteStream> below_;
+  bool started_ = false;
+};
+
 }  // namespace
 
 Compression compression_of(const std::string& path) {
@@ -308,7 +359,7 @@ Compression compression_of(const std::string& path) {
   return Compression::kNone;
 }
 
-std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string& charset) {
+std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string& charset, bool keep_mark) {
   std::unique_ptr<ByteStream> s = std::make_unique<FileStream>(path);
   switch (compression_of(path)) {
     case Compression::kNone: break;
@@ -320,6 +371,7 @@ std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string
     case Compression::kLz4: s = std::make_unique<HadoopBlockStream>(std::move(s), false); break;
   }
   if (charset != "UTF-8") s = std::make_unique<TranscodingStream>(std::move(s), charset);
+  if (!keep_mark) s = std::make_unique<UnmarkedStream>(std::move(s));
   return s;
 }
 

@@ -27,9 +27,8 @@ enum class Compression { kNone, kGzip, kDeflate, kBzip2, kZstd, kSnappy, kLz4 };
 // By the file's extension: .gz .deflate .bz2 .zst .snappy .lz4 (Hadoop's block formats for the last two).
 Compression compression_of(const std::string& path);
 
-// charset: "UTF-8" or one that ICU knows; the stream then yields UTF-8. A byte order mark of UTF-8 stays (Spark keeps it in CSV headers
-// too, except where the reader drops it).
-std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string& charset = "UTF-8");
+// charset: "UTF-8" or one that ICU knows; the stream then yields UTF-8. A byte order mark of UTF-8 is dropped unless keep_mark.
+std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string& charset = "UTF-8", bool keep_mark = false);
 // The bytes as they are on the disk.
 std::unique_ptr<ByteStream> open_raw(const std::string& path);
 // To the end.

@@ -190,7 +190,10 @@ class CsvDecoder : public RowDecoder {
 
   void refill() {
     size_t kept = static_cast<size_t>(end_ - p_);
-    if (kept * 2 > capacity_) capacity_ *= 2;
+    if (kept * 2 > capacity_) {
+      if (capacity_ >= (size_t{1} << 30)) throw StreamError("a record longer than 1 GiB");
+      capacity_ *= 2;
+    }
     auto larger = std::make_shared<BlockBuffer>(capacity_);
     memcpy(larger->data.get(), p_, kept);
     size_t used = kept;

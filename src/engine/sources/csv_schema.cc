@@ -2,17 +2,15 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <mutex>
 #include <set>
-#include <thread>
 
 #include "engine/datetime_format.h"
 #include "engine/datetime_parse.h"
 #include "engine/sources/csv_format.h"
 #include "engine/sources/csv_tokenizer.h"
 #include "engine/sources/java_number.h"
+#include "engine/sources/file_blocks.h"
 #include "engine/sources/line_source.h"
 
 namespace tarn::engine::sources {
@@ -219,55 +217,54 @@ std::optional<DataType> infer_csv_schema(const std::vector<DataFile>& files, con
   if (!first) return DataType::structure({});
   std::vector<std::string> header = safe_header(*first, o);
   std::vector<DataType> types(header.size(), TypeId::kNull);
-  if (o.infer_schema) {
-    // Files are independent: types are merged at the end, as Spark merges its partitions.
-    std::mutex mu;
-    std::atomic<size_t> next{0};
-    std::exception_ptr error;
-    auto work = [&] {
-      CsvTokenizer own(o);
+  if (o.infer_schema && o.multi_line) {
+    Inference inference{o, types};
+    Sampler sampler(o.sampling_ratio);
+    for (const auto& file : files) {
+      bool skip = o.header;
+      read_for_inference(file, settings, [&](const DataFile& f) {
+        for_each_record(f, o, [&](const std::vector<CsvToken>& t) {
+          if (skip) skip = false;
+          else if (sampler.take()) inference.row(t);
+          return true;
+        });
+      });
+    }
+    types = std::move(inference.types);
+  } else if (o.infer_schema) {
+    // Blocks are independent: what the threads found is merged at the end, as Spark merges its partitions.
+    struct Worker {
+      Inference inference;
+      CsvTokenizer tokenizer;
+      Sampler sampler;
       std::vector<CsvToken> row;
-      for (size_t i; (i = next++) < files.size();) {
-        try {
-          Inference inference{o, std::vector<DataType>(header.size(), TypeId::kNull)};
-          Sampler sampler(o.sampling_ratio);
-          read_for_inference(files[i], settings, [&](const DataFile& f) {
-            if (o.multi_line) {
-              bool skip = o.header;
-              for_each_record(f, o, [&](const std::vector<CsvToken>& t) {
-                if (skip) skip = false;
-                else if (sampler.take()) inference.row(t);
-                return !inference.settled();
-              });
-              return;
-            }
-            LineSource lines(f, o.charset, o.line_separator);
-            std::string_view line;
-            std::string fixed;
-            while (lines.next(line)) {
-              if (!sampler.take() || !data_line(line) || (o.header && line == first_line)) continue;
-              line = as_utf8(line, fixed);
-              if (!own.line(line.data(), line.data() + line.size(), row, SIZE_MAX)) {
-                throw SparkError(ErrorKind::kRuntime, "MALFORMED_CSV_RECORD", {{"badRecord", std::string(line)}});
-              }
-              inference.row(row);
-              if (inference.settled()) break;
-            }
-          });
-          std::lock_guard lock(mu);
-          for (size_t c = 0; c < types.size(); ++c) types[c] = compatible(types[c], inference.types[c], o);
-        } catch (...) {
-          std::lock_guard lock(mu);
-          if (!error) error = std::current_exception();
-        }
-      }
+      std::string fixed;
     };
-    size_t workers = std::min<size_t>(files.size(), std::max(1u, std::thread::hardware_concurrency()));
-    std::vector<std::thread> threads;
-    for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
-    work();
-    for (auto& t : threads) t.join();
-    if (error) std::rethrow_exception(error);
+    size_t count = inference_workers(files);
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (size_t i = 0; i < count; ++i) {
+      workers.push_back(std::unique_ptr<Worker>(new Worker{{o, types}, CsvTokenizer(o), Sampler(o.sampling_ratio), {}, {}}));
+    }
+    auto cut = [&](std::string_view bytes) { return complete_lines(bytes, o.line_separator); };
+    for_each_block(files, o.charset, cut, settings, count, [&](size_t worker, const BlockPtr& block) {
+      Worker& w = *workers[worker];
+      bool utf8 = simdjson::validate_utf8(block->data.get(), block->size);
+      BlockLines lines(block, o.line_separator);
+      std::string_view line;
+      while (lines.next(line)) {
+        if (!w.sampler.take() || !data_line(line)) continue;
+        if (!utf8) line = as_utf8(line, w.fixed);
+        if (o.header && line == first_line) continue;
+        if (!w.tokenizer.line(line.data(), line.data() + line.size(), w.row, SIZE_MAX)) {
+          throw SparkError(ErrorKind::kRuntime, "MALFORMED_CSV_RECORD", {{"badRecord", std::string(line)}});
+        }
+        w.inference.row(w.row);
+      }
+      return !w.inference.settled();
+    });
+    for (const auto& w : workers) {
+      for (size_t c = 0; c < types.size(); ++c) types[c] = compatible(types[c], w->inference.types[c], o);
+    }
   }
   std::vector<plan::StructField> fields;
   for (size_t i = 0; i < header.size(); ++i) {

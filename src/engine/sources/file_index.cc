@@ -279,7 +279,7 @@ FileIndex list_files(const std::vector<std::string>& paths, const Options& optio
       d.path = local(f.path);
       d.size = static_cast<int64_t>(f.size);
       d.modified_ms = f.modified_ms;
-      if (filter.accepts(d)) index.files.push_back(std::move(d));
+      if (!storage::is_hidden_name(storage::file_name(d.path)) && filter.accepts(d)) index.files.push_back(std::move(d));
     };
     try {
       for (const auto& f : storage::list_data_files(root, recursive)) add(f);

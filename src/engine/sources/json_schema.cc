@@ -2,13 +2,11 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <mutex>
-#include <thread>
 
 #include "engine/sources/byte_stream.h"
 #include "engine/sources/java_number.h"
+#include "engine/sources/file_blocks.h"
 #include "engine/sources/json_format.h"
 #include "engine/sources/line_source.h"
 #include "plan/session_conf.h"
@@ -301,42 +299,32 @@ DataType JsonTypeMerger::result() const {
 std::optional<DataType> infer_json_schema(const std::vector<DataFile>& files, const JsonOptions& o, const ScanSettings& settings) {
   if (files.empty()) return std::nullopt;
   JsonTypeMerger all(o);
-  std::mutex mu;
-  std::exception_ptr error;  // guarded by mu
-  std::atomic<size_t> next{0};
-  auto work = [&] {
-    for (size_t i; (i = next++) < files.size();) {
-      try {
-        JsonTypeMerger merger(o);
-        Sampler sampler(o.sampling_ratio);
-        read_for_inference(files[i], settings, [&](const DataFile& f) {
-          if (o.multi_line) {
-            if (!sampler.take()) return;
-            std::string text = read_all(*open_file(f.path, json_charset(o, f)));
-            text.append(BlockBuffer::kPadding, '\n');
-            merger.add({text.data(), text.size() - BlockBuffer::kPadding});
-            return;
-          }
-          LineSource lines(f, o.charset, o.line_separator);
-          std::string_view line;
-          while (lines.next(line)) {
-            if (sampler.take()) merger.add(line);
-          }
-        });
-        std::lock_guard lock(mu);
-        all.merge(merger);
-      } catch (...) {
-        std::lock_guard lock(mu);
-        if (!error) error = std::current_exception();
-      }
+  if (o.multi_line) {
+    Sampler sampler(o.sampling_ratio);
+    for (const auto& file : files) {
+      if (!sampler.take()) continue;
+      read_for_inference(file, settings, [&](const DataFile& f) {
+        std::string text = read_all(*open_file(f.path, json_charset(o, f)));
+        text.append(BlockBuffer::kPadding, '\n');
+        all.add({text.data(), text.size() - BlockBuffer::kPadding});
+      });
     }
-  };
-  size_t workers = std::min<size_t>(files.size(), std::max(1u, std::thread::hardware_concurrency()));
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
-  work();
-  for (auto& t : threads) t.join();
-  if (error) std::rethrow_exception(error);
+    return all.result();
+  }
+  size_t count = inference_workers(files);
+  std::vector<std::unique_ptr<JsonTypeMerger>> mergers;
+  std::vector<Sampler> samplers(count, Sampler(o.sampling_ratio));
+  for (size_t i = 0; i < count; ++i) mergers.push_back(std::make_unique<JsonTypeMerger>(o));
+  auto cut = [&](std::string_view bytes) { return complete_lines(bytes, o.line_separator); };
+  for_each_block(files, o.charset, cut, settings, count, [&](size_t worker, const BlockPtr& block) {
+    BlockLines lines(block, o.line_separator);
+    std::string_view line;
+    while (lines.next(line)) {
+      if (samplers[worker].take()) mergers[worker]->add(line);
+    }
+    return true;
+  });
+  for (const auto& m : mergers) all.merge(*m);
   return all.result();
 }
 

@@ -74,6 +74,27 @@ std::optional<std::string> canonical(const plan::StructField& field, const std::
   return out + "Z";
 }
 
+// How a type lies in Parquet: intervals are integers, user-defined types their SQL type.
+DataType stored_type(const DataType& t) {
+  switch (t.id()) {
+    case TypeId::kDayTimeInterval: return TypeId::kLong;
+    case TypeId::kYearMonthInterval: return TypeId::kInt;
+    case TypeId::kUdt: return stored_type(t.sql_type());
+    case TypeId::kTime: throw not_built("reading TIME columns of Parquet files");
+    case TypeId::kCalendarInterval:
+    case TypeId::kGeometry:
+    case TypeId::kGeography: throw not_built("reading " + t.sql() + " columns of Parquet files");
+    case TypeId::kArray: return DataType::array(stored_type(t.element()), t.contains_null());
+    case TypeId::kMap: return DataType::map(stored_type(t.key()), stored_type(t.value()), t.contains_null());
+    case TypeId::kStruct: {
+      std::vector<plan::StructField> fields;
+      for (const auto& f : t.fields()) fields.push_back(plan::make_field(f.name, stored_type(f.type()), f.nullable));
+      return DataType::structure(std::move(fields));
+    }
+    default: return t;
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const FileRelation> load_parquet(FileIndex index, const std::optional<DataType>& user, const Options& options,
@@ -101,7 +122,7 @@ std::shared_ptr<const FileRelation> load_parquet(FileIndex index, const std::opt
   }
   FileSchema schema = merge_schema(data, index.partition_fields, case_sensitive);
   DeltaScanSpec spec;
-  spec.schema = delta::parse_schema(schema.full.json());
+  spec.schema = delta::parse_schema(stored_type(schema.full).json());
   for (const auto& f : index.partition_fields) spec.partition_columns.push_back(f.name);
   spec.constant_columns = {
       {"__tarn_file_path", "VARCHAR"}, {"__tarn_file_name", "VARCHAR"}, {"__tarn_file_size", "BIGINT"}, {"__tarn_file_time", "BIGINT"}};

@@ -18,6 +18,7 @@
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "engine/error_map.h"
 #include "engine/sources/byte_stream.h"
+#include "engine/sources/file_blocks.h"
 #include "engine/type_mapping.h"
 #include "plan/session_conf.h"
 #include "storage/path.h"
@@ -99,10 +100,7 @@ struct BindData : duckdb::TableFunctionData {
 // One file being read by any number of threads.
 struct OpenFile {
   std::mutex mu;
-  std::unique_ptr<ByteStream> stream;  // guarded by mu, as all below
-  bool opened = false;
-  std::string carry;                   // an incomplete record
-  idx_t next_block = 0;
+  std::unique_ptr<FileBlocks> blocks;  // guarded by mu
   std::atomic<bool> done{false};
   std::atomic<int> readers{0};
 };
@@ -183,44 +181,6 @@ duckdb::unique_ptr<duckdb::LocalTableFunctionState> init_local(duckdb::Execution
   return l;
 }
 
-// Cuts the next block off the file; nullptr at its end. Called under the file's lock.
-BlockPtr next_block(const RowFormat& format, OpenFile& file) {
-  size_t capacity = kBlock + file.carry.size();
-  auto block = std::make_shared<BlockBuffer>(capacity);
-  memcpy(block->data.get(), file.carry.data(), file.carry.size());
-  size_t used = file.carry.size(), searched = 0;
-  file.carry.clear();
-  for (;;) {
-    bool end = false;
-    while (used < capacity) {
-      size_t got = file.stream->read(block->data.get() + used, capacity - used);
-      if (got == 0) {
-        end = true;
-        break;
-      }
-      used += got;
-    }
-    if (end) {
-      file.done = true;
-      block->size = used;
-      return used ? block : nullptr;
-    }
-    size_t cut = format.complete_prefix({block->data.get() + searched, used - searched});
-    if (cut > 0) {
-      cut += searched;
-      file.carry.assign(block->data.get() + cut, used - cut);
-      block->size = cut;
-      return block;
-    }
-    // One record longer than the block: double it.
-    searched = used > 256 ? used - 256 : 0;
-    capacity *= 2;
-    auto larger = std::make_shared<BlockBuffer>(capacity);
-    memcpy(larger->data.get(), block->data.get(), used);
-    block = std::move(larger);
-  }
-}
-
 // Moves the thread to its next piece of work; false: none is left.
 bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
   const RowRelation& r = *bind.relation;
@@ -266,21 +226,18 @@ bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
         l.has_block = true;
         return true;
       }
-      if (!file.opened) {
-        file.stream = open_file(info.path, format.charset());
-        file.opened = true;
+      if (!file.blocks) {
+        file.blocks = std::make_unique<FileBlocks>(info.path, format.charset(), [&format](std::string_view b) { return format.complete_prefix(b); });
       }
-      BlockPtr block = next_block(format, file);
-      if (file.done) file.stream.reset();
+      idx_t number = file.blocks->produced();
+      BlockPtr block = file.blocks->next();
+      if (file.blocks->done()) file.done = true;
+      lock.unlock();
       if (!block) {
-        lock.unlock();
         leave();
         continue;
       }
-      idx_t number = file.next_block++;
-      lock.unlock();
       l.batch = l.at * kBlocksPerFile + std::min(number, kBlocksPerFile - 1);
-      memset(block->data.get() + block->size, '\n', BlockBuffer::kPadding);
       bool utf8 = simdjson::validate_utf8(block->data.get(), block->size);
       if (!utf8 && format.repair_utf8()) {
         std::string fixed = repair_utf8(block->view());
@@ -365,6 +322,13 @@ double progress(duckdb::ClientContext&, const duckdb::FunctionData*, const duckd
   size_t done = 0;
   for (const auto& f : g.files) done += f->done;
   return 100.0 * static_cast<double>(done) / static_cast<double>(g.files.size());
+}
+
+// What count(*) reads: nothing of the rows.
+duckdb::virtual_column_map_t virtual_columns(duckdb::ClientContext&, duckdb::optional_ptr<duckdb::FunctionData>) {
+  duckdb::virtual_column_map_t out;
+  out.insert({duckdb::COLUMN_IDENTIFIER_EMPTY, duckdb::TableColumn("", duckdb::LogicalType::BOOLEAN)});
+  return out;
 }
 
 duckdb::unique_ptr<duckdb::NodeStatistics> cardinality(duckdb::ClientContext&, const duckdb::FunctionData* data) {
@@ -545,6 +509,7 @@ void register_row_scan(duckdb::DatabaseInstance& database) {
   f.get_partition_data = partition_data;
   f.table_scan_progress = progress;
   f.cardinality = cardinality;
+  f.get_virtual_columns = virtual_columns;
   duckdb::ExtensionLoader loader(database, "tarn");
   loader.RegisterFunction(f);
 }

@@ -60,7 +60,7 @@ class TextDecoder : public RowDecoder {
  private:
   size_t decode_whole(duckdb::DataChunk& chunk) {
     if (!file_) return 0;
-    auto stream = open_file(file_->path, f_.charset_);
+    auto stream = open_file(file_->path, f_.charset_, true);
     std::string text = repair_utf8(read_all(*stream));
     for (const auto& c : columns_) {
       FlatVector::GetData<string_t>(chunk.data[c.slot])[0] = StringVector::AddStringOrBlob(chunk.data[c.slot], text.data(), text.size());
