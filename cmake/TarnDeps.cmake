@@ -35,7 +35,7 @@ tarn_interface(tarn_duckdb
 set(a ${TARN_DEPS_DIR}/arrow)
 # libarrow and libparquet export an own simdjson of another version: Debian's must come first in the search order, or our calls land there.
 tarn_interface(tarn_arrow INCLUDE ${a}/include LINK simdjson ${a}/lib/libarrow.so ${a}/lib/libparquet.so)
-tarn_interface(tarn_simdjson LINK simdjson)
+tarn_interface(tarn_simdjson LINK tarn_arrow)  # not simdjson alone: CMake would put it behind libarrow
 tarn_interface(tarn_roaring LINK roaring)
 tarn_interface(tarn_compression LINK PkgConfig::zstd ZLIB::ZLIB bz2)
 tarn_interface(tarn_icu LINK PkgConfig::icu)

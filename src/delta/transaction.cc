@@ -149,24 +149,23 @@ void Transaction::set_domain(DomainMetadata d) { domains_.push_back(std::move(d)
 
 void Transaction::read_file(const AddFile& file) { read_keys_[file_key(file.path, file.deletion_vector)] = true; }
 
-// Fresh row ids follow the table's high water mark; a retry after a conflict assigns them anew.
+// Fresh row ids follow the table's high water mark; a retry after a conflict assigns them anew. Files that come with ids keep them.
 void Transaction::assign_row_ids() {
   if (!protocol_.supports("rowTracking")) return;
-  moved_row_ids_ = false;
+  if (needs_row_ids_.size() != adds_.size()) {
+    needs_row_ids_.clear();
+    for (const auto& a : adds_) needs_row_ids_.push_back(!a.base_row_id);
+  }
   int64_t mark = row_id_high_water_mark_;
-  for (auto& a : adds_) {
-    if (a.base_row_id && !a.default_row_commit_version) continue;
-    auto rows = FileStatistics::records_of(a.stats);
-    if (!rows) throw internal_error("row tracking needs numRecords in the statistics of " + a.path);
-    a.base_row_id = mark + 1;
-    a.default_row_commit_version.reset();  // filled in by render with the version that is tried
+  for (size_t i = 0; i < adds_.size(); ++i) {
+    if (!needs_row_ids_[i]) continue;
+    auto rows = FileStatistics::records_of(adds_[i].stats);
+    if (!rows) throw internal_error("row tracking needs numRecords in the statistics of " + adds_[i].path);
+    adds_[i].base_row_id = mark + 1;
     mark += *rows;
-    moved_row_ids_ = true;
   }
-  if (moved_row_ids_) {
-    domains_.erase(std::remove_if(domains_.begin(), domains_.end(), [](const DomainMetadata& d) { return d.domain == "delta.rowTracking"; }), domains_.end());
-    domains_.push_back({"delta.rowTracking", "{\"rowIdHighWaterMark\":" + std::to_string(mark) + "}", false});
-  }
+  domains_.erase(std::remove_if(domains_.begin(), domains_.end(), [](const DomainMetadata& d) { return d.domain == "delta.rowTracking"; }), domains_.end());
+  if (mark != row_id_high_water_mark_) domains_.push_back({"delta.rowTracking", "{\"rowIdHighWaterMark\":" + std::to_string(mark) + "}", false});
 }
 
 std::string Transaction::render(int64_t version, const Operation& op, int64_t now_ms) const {

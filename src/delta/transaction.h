@@ -85,7 +85,7 @@ class Transaction {
   std::map<std::string, bool> read_keys_;
   std::optional<int64_t> last_in_commit_timestamp_;
   int64_t row_id_high_water_mark_ = -1;
-  bool moved_row_ids_ = false;
+  std::vector<bool> needs_row_ids_;  // one per staged file, once commit has begun
 };
 
 }  // namespace tarn::delta
