@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "delta/checkpoint.h"
+#include "delta/log_cleanup.h"
+#include "delta/retention.h"
 #include "delta/table_features.h"
 #include "delta/test_table.h"
 
@@ -177,4 +179,26 @@ TEST_CASE("time travel finds the commit that was current") {
   REQUIRE(history.size() == 2);
   CHECK(history[0].version == 2);
   CHECK(history[0].timestamp_ms == 3000);
+}
+
+TEST_CASE("old commits go once a checkpoint of their time stands for them") {
+  TestTable t;
+  t.commit(0, TestTable::head() + TestTable::add("a"));
+  t.commit(1, TestTable::add("b"));
+  auto table = t.open();
+  write_checkpoint(*table->snapshot(), 1);
+  t.commit(2, TestTable::add("c"));
+  auto s = table->snapshot();
+  int64_t later = s->timestamp_ms() + 40 * kDayMs;
+  auto has = [&](int64_t v) { return storage::store_for(t.path).stat(commit_path(t.path, v)).has_value(); };
+  auto keep = s->metadata();
+  keep.configuration["delta.enableExpiredLogCleanup"] = "false";
+  clean_log(*table, keep, s->protocol(), later);
+  clean_log(*table, s->metadata(), s->protocol(), s->timestamp_ms());
+  CHECK(has(0));
+  clean_log(*table, s->metadata(), s->protocol(), later);
+  CHECK(!has(0));
+  CHECK(has(1));
+  CHECK(has(2));
+  CHECK(paths(*Snapshot::load(t.path, find_segment(t.path, std::nullopt))) == Paths{"a", "b", "c"});
 }

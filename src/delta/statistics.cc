@@ -11,15 +11,17 @@ namespace {
 
 namespace od = simdjson::ondemand;
 
-void read_scalars(od::object object, std::string& path, std::map<std::string, StatScalar>& out) {
+void read_scalars(od::object object, std::string& path, const std::set<std::string>* wanted, std::map<std::string, StatScalar>& out) {
   for (auto field : object) {
     std::string_view key = field.unescaped_key();
     size_t length = path.size();
     if (!path.empty()) path += kPathSeparator;
     path += key;
     od::value v = field.value();
-    switch (v.type()) {
-      case od::json_type::object: read_scalars(v.get_object(), path, out); break;
+    od::json_type type = v.type().value();
+    bool keep = type == od::json_type::object || !wanted || wanted->count(path) > 0;
+    switch (keep ? type : od::json_type::null) {
+      case od::json_type::object: read_scalars(v.get_object(), path, wanted, out); break;
       case od::json_type::string: {
         std::string_view text;
         if (!v.get_string().get(text)) out[path] = {std::string(text), true};
@@ -109,7 +111,7 @@ std::vector<std::vector<std::string>> parse_columns(const std::string& text) {
 
 }  // namespace
 
-std::optional<FileStatistics> FileStatistics::parse(std::string_view json) {
+std::optional<FileStatistics> FileStatistics::parse(std::string_view json, const std::set<std::string>* wanted) {
   if (json.empty()) return std::nullopt;
   try {
     simdjson::padded_string padded(json);
@@ -128,12 +130,12 @@ std::optional<FileStatistics> FileStatistics::parse(std::string_view json) {
         od::object o;
         if (field.value().get_object().get(o)) continue;
         if (key == "minValues") {
-          read_scalars(o, path, out.min_values);
+          read_scalars(o, path, wanted, out.min_values);
         } else if (key == "maxValues") {
-          read_scalars(o, path, out.max_values);
+          read_scalars(o, path, wanted, out.max_values);
         } else {
           std::map<std::string, StatScalar> counts;
-          read_scalars(o, path, counts);
+          read_scalars(o, path, wanted, counts);
           for (auto& [k, v] : counts) out.null_count[k] = std::atoll(v.text.c_str());
         }
       }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,8 @@ struct FileStatistics {
   // Keyed by physical names joined with U+001F (kPathSeparator).
   std::map<std::string, StatScalar> min_values, max_values;
   std::map<std::string, int64_t> null_count;
-  // Nothing if the text is empty or no statistics (which must not hurt a read).
-  static std::optional<FileStatistics> parse(std::string_view json);
+  // Nothing if the text is empty or no statistics (which must not hurt a read). wanted: only these keys are kept; null = all.
+  static std::optional<FileStatistics> parse(std::string_view json, const std::set<std::string>* wanted = nullptr);
   // Number of records only: cheaper.
   static std::optional<int64_t> records_of(std::string_view json);
 };

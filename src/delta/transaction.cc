@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/spark_error.h"
 #include "delta/checkpoint.h"
+#include "delta/log_cleanup.h"
 #include "delta/statistics.h"
 #include "delta/table_features.h"
 #include "storage/path.h"
@@ -310,7 +311,9 @@ int64_t Transaction::commit(const Operation& op) {
 void Transaction::after_commit(int64_t version, int64_t now_ms) {
   try {
     int64_t interval = std::atoll(metadata_.property("delta.checkpointInterval", "10").c_str());
-    if (interval > 0 && version > 0 && version % interval == 0) write_checkpoint(*table_->snapshot_at(version), now_ms);
+    if (interval <= 0 || version == 0 || version % interval != 0) return;
+    write_checkpoint(*table_->snapshot_at(version), now_ms);
+    clean_log(*table_, metadata_, protocol_, now_ms);
   } catch (const std::exception& e) {
     log::error("delta.checkpoint_failed", {{"table", table_->path()}, {"version", std::to_string(version)}, {"error", e.what()}});
   }

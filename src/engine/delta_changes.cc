@@ -36,7 +36,8 @@ struct Builder {
            const std::optional<delta::DeletionVectorDescriptor>& dv, const char* change, std::shared_ptr<const delta::RowSet> only = nullptr) {
     DeltaScanFile f;
     f.path = delta::resolve_path(table_path, path);
-    f.partition_values = values;
+    f.partition_values = std::make_shared<const delta::PartitionValues>(values);
+    f.stats = std::make_shared<const std::string>();
     f.size = size;
     if (!only) f.deletion_vector = dv;
     f.only = std::move(only);

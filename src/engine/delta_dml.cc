@@ -113,7 +113,7 @@ struct Target {
     return [copy, condition](const delta::AddFile& f) {
       if (copy.snapshot.metadata().partition_columns.empty()) return true;
       DeltaScanSpec spec = copy.some({});
-      spec.files.push_back({delta::resolve_path(copy.table->path(), f.path), f.partition_values, f.size, "", std::nullopt, nullptr, nullptr, {}});
+      spec.files.push_back(DeltaScanFile::of(copy.table->path(), std::make_shared<const delta::AddFile>(f), false));
       DeltaScan scan(std::move(spec));
       try {
         auto plan = copy.connection.ExtractPlan("SELECT 1 FROM " + copy.rows(scan) + " WHERE (" + condition + ")");

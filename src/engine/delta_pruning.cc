@@ -56,9 +56,10 @@ Value parse_partition_value(duckdb::ClientContext& context, const std::optional<
 
 struct DeltaPruner::FileView {
   const DeltaScanFile& file;
+  const std::set<std::string>& wanted;
   std::optional<std::optional<delta::FileStatistics>> stats;
   const delta::FileStatistics* statistics() {
-    if (!stats) stats = delta::FileStatistics::parse(file.stats);
+    if (!stats) stats = delta::FileStatistics::parse(*file.stats, &wanted);
     return *stats ? &**stats : nullptr;
   }
 };
@@ -118,8 +119,15 @@ bool DeltaPruner::only_partition_columns(const duckdb::Expression& e, bool& any)
   return all;
 }
 
-bool DeltaPruner::may_match(const DeltaScanFile& file, const duckdb::Expression& filter) const {
-  FileView view{file, std::nullopt};
+void DeltaPruner::note_columns(const duckdb::Expression& e) {
+  noted_.insert(&e);
+  if (auto c = column(e)) wanted_.insert(c->second);
+  duckdb::ExpressionIterator::EnumerateChildren(e, [&](const duckdb::Expression& child) { note_columns(child); });
+}
+
+bool DeltaPruner::may_match(const DeltaScanFile& file, const duckdb::Expression& filter) {
+  if (!noted_.count(&filter)) note_columns(filter);
+  FileView view{file, wanted_, std::nullopt};
   try {
     return visit(view, filter);
   } catch (const std::exception&) {
@@ -127,23 +135,29 @@ bool DeltaPruner::may_match(const DeltaScanFile& file, const duckdb::Expression&
   }
 }
 
-bool DeltaPruner::visit(FileView& view, const duckdb::Expression& e) const {
+bool DeltaPruner::partition_matches(const DeltaScanFile& file, const duckdb::Expression& e) {
+  auto key = std::pair{&e, *file.partition_values};
+  if (auto it = partition_answers_.find(key); it != partition_answers_.end()) return it->second;
+  auto copy = e.Copy();
+  std::function<void(duckdb::unique_ptr<duckdb::Expression>&)> bind = [&](duckdb::unique_ptr<duckdb::Expression>& x) {
+    if (const auto* f = field_of(*x)) {
+      auto it = file.partition_values->find(f->physical_name());
+      std::optional<std::string> text = it == file.partition_values->end() ? std::nullopt : it->second;
+      x = duckdb::make_uniq<duckdb::BoundConstantExpression>(parse_partition_value(context_, text, f->type));
+      return;
+    }
+    duckdb::ExpressionIterator::EnumerateChildren(*x, bind);
+  };
+  bind(copy);
+  Value v = duckdb::ExpressionExecutor::EvaluateScalar(context_, *copy, true);
+  bool answer = !v.IsNull() && v.GetValue<bool>();
+  if (noted_.count(&e)) partition_answers_[key] = answer;  // not what visit makes up on the way: its address is soon another's
+  return answer;
+}
+
+bool DeltaPruner::visit(FileView& view, const duckdb::Expression& e) {
   bool any_partition = false;
-  if (only_partition_columns(e, any_partition) && any_partition) {
-    auto copy = e.Copy();
-    std::function<void(duckdb::unique_ptr<duckdb::Expression>&)> bind = [&](duckdb::unique_ptr<duckdb::Expression>& x) {
-      if (const auto* f = field_of(*x)) {
-        auto it = view.file.partition_values.find(f->physical_name());
-        std::optional<std::string> text = it == view.file.partition_values.end() ? std::nullopt : it->second;
-        x = duckdb::make_uniq<duckdb::BoundConstantExpression>(parse_partition_value(context_, text, f->type));
-        return;
-      }
-      duckdb::ExpressionIterator::EnumerateChildren(*x, bind);
-    };
-    bind(copy);
-    Value v = duckdb::ExpressionExecutor::EvaluateScalar(context_, *copy, true);
-    return !v.IsNull() && v.GetValue<bool>();
-  }
+  if (only_partition_columns(e, any_partition) && any_partition) return partition_matches(view.file, e);
   switch (e.GetExpressionClass()) {
     case ExpressionClass::BOUND_CONJUNCTION: {
       const auto& c = e.Cast<duckdb::BoundConjunctionExpression>();

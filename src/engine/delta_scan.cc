@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <unordered_map>
 
@@ -228,26 +229,31 @@ class DeletedRows : public duckdb::DeleteFilter {
   std::shared_ptr<const delta::RowSet> only_;
 };
 
+// Some of a spec's files, by index. What DuckDB wants to know of a file is made when it asks: of a pruned file it never does.
 class FileList : public duckdb::MultiFileList {
  public:
-  FileList(std::shared_ptr<const DeltaScanSpec> spec, duckdb::vector<OpenFileInfo> files) : spec_(std::move(spec)), files_(std::move(files)) {}
+  FileList(std::shared_ptr<const DeltaScanSpec> spec, std::vector<uint32_t> files) : spec_(std::move(spec)), files_(std::move(files)) {}
 
   duckdb::unique_ptr<MultiFileList> ComplexFilterPushdown(ClientContext& context, const duckdb::MultiFileOptions&, duckdb::MultiFilePushdownInfo& info,
                                                           duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& filters) const override {
     if (filters.empty() || files_.empty()) return nullptr;
     std::vector<uint64_t> ids(info.column_ids.begin(), info.column_ids.end());
     DeltaPruner pruner(context, *spec_, info.table_index, ids);
-    duckdb::vector<OpenFileInfo> kept;
-    for (const auto& f : files_) {
+    std::vector<uint32_t> kept;
+    for (auto f : files_) {
       bool may = true;
-      for (const auto& filter : filters) may = may && pruner.may_match(spec_->files[index_of(f)], *filter);
+      for (const auto& filter : filters) may = may && pruner.may_match(spec_->files[f], *filter);
       if (may) kept.push_back(f);
     }
     if (kept.size() == files_.size()) return nullptr;
     return duckdb::make_uniq<FileList>(spec_, std::move(kept));
   }
 
-  duckdb::vector<OpenFileInfo> GetAllFiles() const override { return files_; }
+  duckdb::vector<OpenFileInfo> GetAllFiles() const override {
+    duckdb::vector<OpenFileInfo> out;
+    for (idx_t i = 0; i < files_.size(); ++i) out.push_back(GetFile(i));
+    return out;
+  }
   duckdb::FileExpandResult GetExpandResult() const override {
     // Never SINGLE_FILE: that makes DuckDB trust the one file's metadata, which knows nothing of deleted rows.
     return files_.empty() ? duckdb::FileExpandResult::NO_FILES : duckdb::FileExpandResult::MULTIPLE_FILES;
@@ -255,9 +261,9 @@ class FileList : public duckdb::MultiFileList {
   idx_t GetTotalFileCount() const override { return files_.size(); }
   duckdb::unique_ptr<duckdb::NodeStatistics> GetCardinality(ClientContext&) const override {
     idx_t rows = 0;
-    for (const auto& f : files_) {
-      const auto& file = spec_->files[index_of(f)];
-      auto n = delta::FileStatistics::records_of(file.stats);
+    for (auto f : files_) {
+      const auto& file = spec_->files[f];
+      auto n = delta::FileStatistics::records_of(*file.stats);
       if (n && file.only) n = static_cast<int64_t>(file.only->count());
       int64_t live = n ? *n - (file.deletion_vector ? file.deletion_vector->cardinality : 0) : file.size / 100;
       rows += static_cast<idx_t>(std::max<int64_t>(live, 0));
@@ -269,11 +275,17 @@ class FileList : public duckdb::MultiFileList {
   static idx_t index_of(const OpenFileInfo& f) { return f.extended_info->options.at(kFileOption).GetValue<uint64_t>(); }
 
  protected:
-  OpenFileInfo GetFile(idx_t i) const override { return i < files_.size() ? files_[i] : OpenFileInfo(); }
+  OpenFileInfo GetFile(idx_t i) const override {
+    if (i >= files_.size()) return OpenFileInfo();
+    OpenFileInfo info(*storage::local_path(spec_->files[files_[i]].path));
+    info.extended_info = duckdb::make_shared_ptr<duckdb::ExtendedOpenFileInfo>();
+    info.extended_info->options[kFileOption] = Value::UBIGINT(files_[i]);
+    return info;
+  }
 
  private:
   std::shared_ptr<const DeltaScanSpec> spec_;
-  duckdb::vector<OpenFileInfo> files_;
+  std::vector<uint32_t> files_;
 };
 
 class Reader : public duckdb::MultiFileReader {
@@ -281,14 +293,8 @@ class Reader : public duckdb::MultiFileReader {
   duckdb::shared_ptr<duckdb::MultiFileList> CreateFileList(ClientContext&, const duckdb::vector<std::string>& paths,
                                                            const duckdb::FileGlobInput&) override {
     spec_ = spec_of(paths.at(0));
-    duckdb::vector<OpenFileInfo> files;
-    for (idx_t i = 0; i < spec_->files.size(); ++i) {
-      const auto& f = spec_->files[i];
-      OpenFileInfo info(*storage::local_path(f.path));
-      info.extended_info = duckdb::make_shared_ptr<duckdb::ExtendedOpenFileInfo>();
-      info.extended_info->options[kFileOption] = Value::UBIGINT(i);
-      files.push_back(std::move(info));
-    }
+    std::vector<uint32_t> files(spec_->files.size());
+    std::iota(files.begin(), files.end(), 0u);
     return duckdb::make_shared_ptr<FileList>(spec_, std::move(files));
   }
 
@@ -341,8 +347,8 @@ class Reader : public duckdb::MultiFileReader {
         if (field.type.name == "void") {
           data.constant_map.Add(at, Value(columns[id].type));
         } else if (is_partition(field.name)) {
-          auto it = file.partition_values.find(field.physical_name());
-          data.constant_map.Add(at, parse_partition_value(context, it == file.partition_values.end() ? std::nullopt : it->second, field.type));
+          auto it = file.partition_values->find(field.physical_name());
+          data.constant_map.Add(at, parse_partition_value(context, it == file.partition_values->end() ? std::nullopt : it->second, field.type));
         }
       }
     }
@@ -461,6 +467,17 @@ LogicalType duckdb_type(const delta::Type& t) {
   throw duckdb::NotImplementedException("tarn: the Delta type %s is not supported", n);
 }
 
+DeltaScanFile DeltaScanFile::of(const std::string& table_path, std::shared_ptr<const delta::AddFile> file, bool with_stats) {
+  static const auto kNone = std::make_shared<const std::string>();
+  DeltaScanFile out;
+  out.path = delta::resolve_path(table_path, file->path);
+  out.size = file->size;
+  out.deletion_vector = file->deletion_vector;
+  out.partition_values = std::shared_ptr<const delta::PartitionValues>(file, &file->partition_values);
+  out.stats = with_stats ? std::shared_ptr<const std::string>(file, &file->stats) : kNone;
+  return out;
+}
+
 DeltaScanSpec DeltaScanSpec::of(const delta::Snapshot& snapshot) {
   DeltaScanSpec s;
   s.table_path = snapshot.table_path();
@@ -468,9 +485,7 @@ DeltaScanSpec DeltaScanSpec::of(const delta::Snapshot& snapshot) {
   s.partition_columns = snapshot.metadata().partition_columns;
   s.mapping = snapshot.column_mapping();
   s.files.reserve(snapshot.files().size());
-  for (const auto& f : snapshot.files()) {
-    s.files.push_back({delta::resolve_path(s.table_path, f->path), f->partition_values, f->size, f->stats, f->deletion_vector, nullptr, nullptr, {}});
-  }
+  for (const auto& f : snapshot.files()) s.files.push_back(DeltaScanFile::of(s.table_path, f));
   return s;
 }
 

@@ -26,13 +26,16 @@ namespace tarn::engine {
 
 struct DeltaScanFile {
   std::string path;                               // absolute
-  delta::PartitionValues partition_values;        // by physical name
+  std::shared_ptr<const delta::PartitionValues> partition_values;  // by physical name; never null
   int64_t size = 0;
-  std::string stats;
+  std::shared_ptr<const std::string> stats;       // never null
   std::optional<delta::DeletionVectorDescriptor> deletion_vector;
   std::shared_ptr<const delta::RowSet> only;      // if set: these rows and no others (a change feed's deleted rows)
   std::shared_ptr<const delta::RowSet> except;    // if set: rows left out besides those of the deletion vector
   std::vector<std::optional<std::string>> constants;  // one per DeltaScanSpec::constant_columns
+
+  // A file as it was added; shares its texts. Without statistics: for a file that is to be scanned whatever they say.
+  static DeltaScanFile of(const std::string& table_path, std::shared_ptr<const delta::AddFile> file, bool with_stats = true);
 };
 
 // What is scanned. Immutable once registered.

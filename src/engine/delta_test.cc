@@ -178,6 +178,14 @@ TEST_CASE("overwriting: all, by condition, by partition") {
   CHECK(lake.read("count(*)", "true", {{"versionAsOf", "0"}}) == Rows{"6"});
 }
 
+TEST_CASE("a change feed tells of a partial overwrite only what changed") {
+  Lake lake;
+  lake.write(kRows, Lake::usual(), plan::SaveMode::kErrorIfExists, [](DeltaWriteRequest& w) { w.properties = {{"delta.enableChangeDataFeed", "true"}}; });
+  lake.write("SELECT 1 AS id, 'n' AS v, 'x' AS p", Lake::usual(), plan::SaveMode::kOverwrite, [](DeltaWriteRequest& w) { w.replace_where = w.replace_where_sql = "id = 1"; });
+  CHECK(lake.read("id, v, _change_type", "_commit_version = 1", {{"readChangeFeed", "true"}, {"startingVersion", "0"}}) == Rows{"1|n|insert", "1|v1|delete"});
+  CHECK(lake.read("count(*)") == Rows{"6"});
+}
+
 TEST_CASE("an application's version is written once") {
   Lake lake;
   auto app = [](DeltaWriteRequest& w) { w.application_version = {"job", 3}; };
@@ -208,8 +216,8 @@ TEST_CASE("DELETE, UPDATE and MERGE, with and without deletion vectors and chang
           "DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE");
     if (properties.count("delta.enableChangeDataFeed")) {
       CHECK(lake.read("id, v, _change_type, _commit_version", "_commit_version > 0", {{"readChangeFeed", "true"}, {"startingVersion", "0"}}) ==
-            Rows{"1|one|update_postimage|3", "1|v1|update_preimage|3", "2|v2|delete|3", "3|v3|delete|1", "4|v4!|update_postimage|2", "4|v4|update_preimage|2",
-                 "5|v5!|delete|3", "5|v5!|update_postimage|2", "5|v5|update_preimage|2", "8|eight|insert|3"});
+            Rows{"1|one|update_postimage|3", "1|v1|update_preimage|3", "2|v2|delete|3", "3|v3|delete|1", "4|v4|update_preimage|2", "4|v4!|update_postimage|2",
+                 "5|v5|update_preimage|2", "5|v5!|delete|3", "5|v5!|update_postimage|2", "8|eight|insert|3"});
     }
     CHECK(delete_rows(lake.target(), "", "", lake.connection).affected == 4);
     CHECK(lake.read().empty());

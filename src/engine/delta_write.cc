@@ -7,6 +7,7 @@
 #include "base/spark_error.h"
 #include "delta/snapshot.h"
 #include "delta/table.h"
+#include "delta/table_features.h"
 #include "delta/transaction.h"
 #include "duckdb.hpp"
 #include "engine/delta_relation.h"
@@ -357,16 +358,19 @@ DeltaWriteResult write_delta(const DeltaWriteRequest& r, duckdb::Connection& con
       auto touched = connection.Query("SELECT " + std::string(kDeltaFileColumn) + ", count(*) FILTER (WHERE " + condition + "), count(*) FROM " + scan.sql() + " GROUP BY 1");
       if (touched->HasError()) touched->ThrowError();
       DeltaScanSpec partly = DeltaScanSpec::of(*snapshot);
-      std::vector<DeltaScanFile> kept;
+      std::vector<DeltaScanFile> kept, gone;
       txn.read_whole_table();
       for (duckdb::idx_t i = 0; i < touched->RowCount(); ++i) {
         auto hits = touched->GetValue(1, i).GetValue<int64_t>(), all = touched->GetValue(2, i).GetValue<int64_t>();
         if (hits == 0) continue;
         auto file = touched->GetValue(0, i).GetValue<uint64_t>();
         if (hits < all) kept.push_back(partly.files[file]);
+        gone.push_back(partly.files[file]);
         remove(*snapshot->files()[file]);
       }
+      bool feed = delta::is_enabled(txn.protocol(), metadata, "changeDataFeed");
       if (!kept.empty()) {
+        DeltaScanSpec fresh_spec = partly, gone_spec = partly;
         partly.files = std::move(kept);
         DeltaScan rest(std::move(partly));
         std::string columns;
@@ -375,6 +379,20 @@ DeltaWriteResult write_delta(const DeltaWriteRequest& r, duckdb::Connection& con
                                        project("SELECT " + columns + " FROM " + rest.sql() + " WHERE " + condition + " IS NOT TRUE",
                                                DataType::from_json(snapshot->metadata().schema_string), table_schema));
         copied_rows = copied.rows;
+        if (feed) {
+          // Rows that are only copied are no change: the files alone would say that they are.
+          gone_spec.files = std::move(gone);
+          fresh_spec.schema = delta::parse_schema(metadata.schema_string);
+          fresh_spec.files.clear();
+          for (const auto& f : written.files) fresh_spec.files.push_back(DeltaScanFile::of(table->path(), std::make_shared<const delta::AddFile>(f)));
+          DeltaScan before(std::move(gone_spec)), after(std::move(fresh_spec));
+          std::string all;
+          for (const auto& f : table_schema.fields()) all += (all.empty() ? "" : ", ") + sql_identifier(f.name);
+          std::string deleted = project("SELECT " + columns + " FROM " + before.sql() + " WHERE " + condition, DataType::from_json(snapshot->metadata().schema_string), table_schema);
+          auto changes = write_data_files(connection, table->path(), metadata,
+                                          "SELECT *, 'delete' FROM (" + deleted + ") UNION ALL SELECT " + all + ", 'insert' FROM " + after.sql(), {}, "_change_data");
+          for (auto& f : changes.files) txn.add_cdc({f.path, f.partition_values, f.size, {}});
+        }
         for (auto& f : copied.files) written.files.push_back(std::move(f));
         written.bytes += copied.bytes;
       }

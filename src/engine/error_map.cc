@@ -68,7 +68,8 @@ std::optional<SparkError> kernel_error(const std::string& message) {
   auto json = nlohmann::json::parse(text.substr(0, end), nullptr, false);
   if (json.is_discarded() || !json.contains("condition")) return std::nullopt;
   ErrorParams params;
-  for (const auto& [key, value] : json.value("params", nlohmann::json::object()).items()) {
+  const auto given = json.value("params", nlohmann::json::object());
+  for (const auto& [key, value] : given.items()) {
     params[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }
   ErrorKind kind = kind_of(json.value("kind", nlohmann::json()));
