@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
     } catch (const tarn::SparkError& e) {
       std::cout << e.condition();
       if (e.context() && e.context()->start_index >= 0) std::cout << " " << e.context()->start_index + 1 << " " << e.context()->stop_index + 1;
+      if (e.condition() == "PARSE_SYNTAX_ERROR") std::cout << " " << e.params().at("error") << "|" << e.params().at("hint");
       std::cout << "\n";
       if (print) std::cout << e.what() << "\n";
     }

@@ -83,8 +83,10 @@ def main():
                 try:
                     error = json.loads(e.group(2))
                     expected = error.get("errorClass", "?")
+                    if expected == "PARSE_SYNTAX_ERROR":
+                        place = error["messageParameters"]["error"] + "|" + error["messageParameters"]["hint"]
                     for c in error.get("queryContext", [])[:1]:
-                        if "startIndex" in c:
+                        if "startIndex" in c and expected != "PARSE_SYNTAX_ERROR":
                             place = f"{c['startIndex']} {c['stopIndex']}"
                 except json.JSONDecodeError:
                     expected = "?"

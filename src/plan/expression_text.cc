@@ -351,6 +351,8 @@ class Writer {
     if (n == "not" && a.size() == 1) return "(NOT " + arg(0) + ")";
     if (n == "isnull" && a.size() == 1) return "(" + arg(0) + " IS NULL)";
     if (n == "isnotnull" && a.size() == 1) return "(" + arg(0) + " IS NOT NULL)";
+    if (n == "is_unknown" && a.size() == 1) return "(" + arg(0) + " IS UNKNOWN)";
+    if (n == "is_not_unknown" && a.size() == 1) return "(" + arg(0) + " IS NOT UNKNOWN)";
     if ((n == "like" || n == "ilike") && a.size() >= 2) {
       std::string out;
       // ILIKE is lower(a) LIKE lower(b) in disguise and keeps a function's form.

@@ -38,14 +38,7 @@ ExprPtr Parser::expression() {
 }
 
 // AND and OR chains become balanced trees, all with the chain's origin, as Spark builds them.
-static ExprPtr chain(const std::function<ExprPtr()>& next, const char* function, const std::function<bool()>& more,
-                     const std::function<ExprPtr(ExprPtr)>& finish) {
-  ExprPtr first = next();
-  if (!more()) return first;
-  ExprList terms;
-  terms.push_back(std::move(first));
-  do terms.push_back(next());
-  while (more());
+static ExprPtr balance(ExprList terms, const char* function, const std::function<ExprPtr(ExprPtr)>& finish) {
   std::function<ExprPtr(size_t, size_t)> build = [&](size_t low, size_t high) -> ExprPtr {
     if (low == high) return std::move(terms[low]);
     if (high - low == 1) return finish(function_of(function, std::move(terms[low]), std::move(terms[high])));
@@ -55,6 +48,17 @@ static ExprPtr chain(const std::function<ExprPtr()>& next, const char* function,
     return finish(function_of(function, std::move(left), std::move(right)));
   };
   return build(0, terms.size() - 1);
+}
+
+static ExprPtr chain(const std::function<ExprPtr()>& next, const char* function, const std::function<bool()>& more,
+                     const std::function<ExprPtr(ExprPtr)>& finish) {
+  ExprPtr first = next();
+  if (!more()) return first;
+  ExprList terms;
+  terms.push_back(std::move(first));
+  do terms.push_back(next());
+  while (more());
+  return balance(std::move(terms), function, finish);
 }
 
 ExprPtr Parser::or_expression() {
@@ -167,9 +171,7 @@ ExprPtr Parser::predicate(ExprPtr left, size_t) {
   }
   if (accept(kwUNKNOWN)) {
     // IsUnknown / IsNotUnknown: the null test of a boolean.
-    auto e = function_of(negated ? "is_not_unknown" : "is_unknown", std::move(left));
-    e->mutable_unresolved_function()->set_is_internal(true);
-    return finish(std::move(e), start);
+    return finish(function_of(negated ? "is_not_unknown" : "is_unknown", std::move(left)), start);
   }
   expect(kwDISTINCT);
   expect(kwFROM);
@@ -178,36 +180,23 @@ ExprPtr Parser::predicate(ExprPtr left, size_t) {
   return negated ? std::move(same) : finish(function_of("not", std::move(same)), start);
 }
 
-// LIKE ANY | SOME | ALL (patterns). All patterns literal: one internal function, as Spark's LikeAny and its kin.
+// LIKE ANY | SOME | ALL (patterns): a balanced chain of LIKEs.
 ExprPtr Parser::like_quantified(ExprPtr left, size_t start, bool negated, bool ilike) {
   bool all = at(kwALL);
   ++pos_;
   expect(kLeftParen);
   if (accept(kRightParen)) fail("_LEGACY_ERROR_TEMP_0064", {{"msg", "Expected something between '(' and ')'."}}, start);
-  ExprList patterns;
-  do patterns.push_back(expression());
-  while (accept(kComma));
+  ExprList terms;
+  do {
+    auto e = function_of(ilike ? "ilike" : "like", std::make_unique<sc::Expression>(*left), expression());
+    terms.push_back(finish(std::move(e), start));
+  } while (accept(kComma));
   expect(kRightParen);
-  bool literal = true;
-  for (auto& p : patterns) literal = literal && as_string_literal(*p);
-  if (literal) {
-    ExprList args;
-    args.push_back(ilike ? finish(function_of("lower", std::move(left)), start) : std::move(left));
-    for (auto& p : patterns) {
-      if (ilike) p->mutable_literal()->set_string(to_lower(*as_string_literal(*p)));
-      args.push_back(std::move(p));
-    }
-    auto e = function_expr(std::string(negated ? "not_" : "") + (all ? "like_all" : "like_any"), std::move(args));
-    e->mutable_unresolved_function()->set_is_internal(true);
-    return finish(std::move(e), start);
-  }
-  ExprPtr result;
-  for (auto& p : patterns) {
-    auto e = finish(function_of(ilike ? "ilike" : "like", std::make_unique<sc::Expression>(*left), std::move(p)), start);
+  for (auto& e : terms) {
+    set_origin(e->mutable_common()->mutable_origin(), start);
     if (negated) e = finish(function_of("not", std::move(e)), start);
-    result = result ? finish(function_of(all ? "and" : "or", std::move(result), std::move(e)), start) : std::move(e);
   }
-  return result;
+  return balance(std::move(terms), all ? "and" : "or", [&](ExprPtr e) { return finish(std::move(e), start); });
 }
 
 ExprPtr Parser::value_expression(int min_precedence) {

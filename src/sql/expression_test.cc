@@ -56,8 +56,8 @@ TEST_CASE("predicates") {
   CHECK(expr("a LIKE 'x%'") == "like(a, 'x%')");
   CHECK(expr("a NOT ILIKE 'x' ESCAPE '#'") == "not(ilike(a, 'x', '#'))");
   CHECK(condition("a LIKE 'x' ESCAPE '##'") == "INVALID_ESC");
-  CHECK(expr("a LIKE ALL ('x', 'y')") == "like_all(a, 'x', 'y')");
-  CHECK(expr("a NOT LIKE ANY ('x')") == "not_like_any(a, 'x')");
+  CHECK(expr("a LIKE ALL ('x', 'y')") == "and(like(a, 'x'), like(a, 'y'))");
+  CHECK(expr("a NOT LIKE ANY ('x', 'y')") == "or(not(like(a, 'x')), not(like(a, 'y')))");
   CHECK(expr("a LIKE ANY ('x', b)") == "or(like(a, 'x'), like(a, b))");
   CHECK(expr("a RLIKE 'x'") == "rlike(a, 'x')");
   CHECK(expr("a REGEXP 'x'") == "rlike(a, 'x')");

@@ -7,22 +7,27 @@
 namespace tarn::sql {
 namespace {
 
-// The parser bounds nesting (ParseOptions::max_depth), and each extension is read on its own.
-constexpr int kMaxMessageDepth = 100000;
+// CodedInputStream's default limit is a private static without a setter, and gRPC and Any::UnpackTo know no other. An explicit
+// instantiation may name a private member, so its address can be handed out here.
+struct DepthLimit {
+  using Pointer = int*;
+  friend Pointer address_of(DepthLimit);
+};
+template <class Tag, typename Tag::Pointer member>
+struct Expose {
+  friend typename Tag::Pointer address_of(Tag) { return member; }
+};
+template struct Expose<DepthLimit, &google::protobuf::io::CodedInputStream::default_recursion_limit_>;
 
-template <class T>
-bool read(const google::protobuf::Any& any, T* out) {
-  if (!any.Is<T>()) return false;
-  const std::string& bytes = any.value();
-  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
-  in.SetRecursionLimit(kMaxMessageDepth);
-  return out->ParseFromCodedStream(&in);
-}
+const bool kRaised = [] {
+  *address_of(DepthLimit{}) = kMaxMessageDepth;
+  return true;
+}();
 
 }  // namespace
 
-bool unpack(const spark::connect::Relation& relation, Rel* out) { return relation.has_extension() && read(relation.extension(), out); }
-bool unpack(const spark::connect::Expression& expression, Expr* out) { return expression.has_extension() && read(expression.extension(), out); }
-bool unpack(const spark::connect::Command& command, Statement* out) { return command.has_extension() && read(command.extension(), out); }
+bool unpack(const spark::connect::Relation& relation, Rel* out) { return kRaised && relation.extension().UnpackTo(out); }
+bool unpack(const spark::connect::Expression& expression, Expr* out) { return expression.extension().UnpackTo(out); }
+bool unpack(const spark::connect::Command& command, Statement* out) { return command.extension().UnpackTo(out); }
 
 }  // namespace tarn::sql

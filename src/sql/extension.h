@@ -1,6 +1,9 @@
 #pragma once
-// Reading the tarn.sql envelopes that travel in `extension` fields. Always through these: Any::UnpackTo refuses what is nested more
-// than 100 messages deep, which ordinary queries are.
+// Reading the tarn.sql envelopes that travel in `extension` fields.
+//
+// Protobuf refuses messages nested more than 100 deep, which ordinary queries are: a DataFrame of forty operations, a view over a
+// view. Linking this file raises that limit for the whole process (Any::UnpackTo, gRPC) to kMaxMessageDepth; whoever walks a tree
+// still bounds his own recursion.
 namespace google::protobuf {
 class Any;
 }
@@ -11,6 +14,8 @@ class Relation;
 }  // namespace spark::connect
 
 namespace tarn::sql {
+
+constexpr int kMaxMessageDepth = 10000;
 
 class Expr;
 class Rel;

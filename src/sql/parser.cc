@@ -131,8 +131,14 @@ void Parser::check_comment_closed() const {
   throw SparkError(ErrorKind::kParse, "UNCLOSED_BRACKETED_COMMENT", {}, c);
 }
 
+// The end is next: one token too many is called extra input, as ANTLR's recovery does.
+void Parser::unexpected_end_token() const {
+  if (at(kEof, 1) && !at(kEof)) syntax_error(pos_, ": extra input '" + std::string(text()) + "'");
+  syntax_error();
+}
+
 void Parser::expect_end() {
-  if (!at(kEof)) syntax_error();
+  if (!at(kEof)) unexpected_end_token();
   check_comment_closed();
   throw_deferred();
 }

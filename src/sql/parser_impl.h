@@ -28,7 +28,6 @@ class Parser {
   ExprPtr single_expression(std::vector<spark::connect::Relation>* subqueries);
   void single_data_type(spark::connect::DataType* out);
   void single_table_schema(spark::connect::DataType* out);
-  bool try_table_schema(spark::connect::DataType* out);
   std::vector<std::string> single_multipart();
   std::vector<std::string> single_table_identifier();
 
@@ -85,6 +84,7 @@ class Parser {
   QueryContext context(size_t start, size_t end) const;
   void check_comment_closed() const;
   void expect_end();
+  [[noreturn]] void unexpected_end_token() const;
 
   // --- origins (parser.cc)
   void set_origin(spark::connect::Origin* out, size_t start, size_t end) const;
@@ -308,7 +308,6 @@ class Parser {
   std::string collation_spec();
   void query_text(QueryText* out);
   CreateView::SchemaMode schema_binding();
-  void resources(CreateFunction* out);
   // utility_parser.cc
   void use(Statement* out);
   void set(Statement* out);

@@ -81,7 +81,7 @@ sc::Plan Parser::single_statement() {
   statement(&plan);
   while (accept(kSemicolon)) {
   }
-  if (!at(kEof)) syntax_error();
+  if (!at(kEof)) unexpected_end_token();
   if (!raw_text_statement_) check_comment_closed();
   throw_deferred();
   return plan;

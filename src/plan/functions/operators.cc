@@ -514,6 +514,9 @@ const FunctionEntry kTable[] = {
     {"or", FunctionKind::kScalar, "(any, any) -> @", "($1 OR $2)", kOperator | kNullTolerant, logical_rule, nullptr, "", "", "predicate_funcs"},
     {"not,!", FunctionKind::kScalar, "(boolean) -> boolean", "(NOT $1)", kOperator, nullptr, nullptr, "", "", "predicate_funcs"},
     {"isnull", FunctionKind::kScalar, "(any) -> boolean", "($1 IS NULL)", kNeverNull | kNullTolerant, nullptr, nullptr, "", "", "predicate_funcs"},
+    // IS [NOT] UNKNOWN: the null test of a boolean, which SQL's syntax alone can write.
+    {"is_unknown", FunctionKind::kScalar, "(boolean) -> boolean", "($1 IS NULL)", kNeverNull | kNullTolerant | kHidden, nullptr, nullptr, "", "", "predicate_funcs"},
+    {"is_not_unknown", FunctionKind::kScalar, "(boolean) -> boolean", "($1 IS NOT NULL)", kNeverNull | kNullTolerant | kHidden, nullptr, nullptr, "", "", "predicate_funcs"},
     {"isnotnull", FunctionKind::kScalar, "(any) -> boolean", "($1 IS NOT NULL)", kNeverNull | kNullTolerant, nullptr, nullptr, "", "", "predicate_funcs"},
     // bits
     {"&", FunctionKind::kScalar, "(any, any) -> @", "($1 & $2)", kOperator, bitwise_rule, nullptr, "", "", "bitwise_funcs"},
