@@ -397,6 +397,9 @@ class Parser {
   std::vector<size_t> paren_match_;              // lazily filled
 };
 
+// Marks an expression of |> SELECT, EXTEND or AGGREGATE, below its alias if it has one (pipe_parser.cc).
+ExprPtr pipe_expression(ExprPtr e, const char* clause, bool aggregate);
+
 struct DepthGuard {
   explicit DepthGuard(Parser* p);
   ~DepthGuard() { --parser->depth_; }

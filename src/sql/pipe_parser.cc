@@ -24,6 +24,7 @@ RelPtr boundary(RelPtr left) {
   x.mutable_pipe_operator()->set_allocated_input(left.release());
   return pack(x);
 }
+}  // namespace
 
 ExprPtr pipe_expression(ExprPtr e, const char* clause, bool aggregate) {
   Expr x;
@@ -43,7 +44,6 @@ ExprPtr pipe_expression(ExprPtr e, const char* clause, bool aggregate) {
   *out->mutable_common() = common;
   return out;
 }
-}  // namespace
 
 RelPtr Parser::pipe_operator(RelPtr left) {
   size_t start = pos_;

@@ -325,58 +325,21 @@ RelPtr Parser::where_clause(RelPtr input) {
   return finish(std::move(r), start);
 }
 
-// LATERAL VIEW* WHERE? GROUP BY? HAVING? WINDOW? QUALIFY?, then the projection over them.
+// LATERAL VIEW* WHERE? GROUP BY? HAVING? WINDOW? QUALIFY?, then the block's relations in the order that they take effect. As in Spark
+// they are placed at the whole block, an aggregate at its GROUP BY and windows at their WINDOW clause.
 RelPtr Parser::select_tail(Select select, RelPtr from, bool pipe) {
   size_t start = select.start;
-  if (!pipe) {
-    lateral_views(&from);
-    if (at(kwWHERE)) from = where_clause(std::move(from));
+  if (!pipe) lateral_views(&from);
+  ExprPtr where, having, qualify;
+  if (!pipe && accept(kwWHERE)) where = expression();
+  std::optional<SqlAggregate> aggregate;
+  size_t group_at = pos_;
+  if (at(kwGROUP) && at(kwBY, 1)) {
+    aggregate.emplace();
+    aggregation_clause(&*aggregate, false);
   }
-  auto project = [&](RelPtr input) {
-    auto r = new_rel();
-    r->mutable_project()->set_allocated_input(input.release());
-    for (auto& e : select.expressions) {
-      if (pipe && !e->has_unresolved_star() && !e->has_unresolved_attribute()) {
-        Expr x;
-        x.mutable_pipe_expression()->set_clause("SELECT");
-        if (e->has_alias()) {
-          x.mutable_pipe_expression()->set_allocated_child(e->mutable_alias()->release_expr());
-          e->mutable_alias()->set_allocated_expr(pack(x).release());
-        } else {
-          auto common = e->common();
-          x.mutable_pipe_expression()->set_allocated_child(e.release());
-          e = pack(x);
-          *e->mutable_common() = common;
-        }
-      }
-      r->mutable_project()->mutable_expressions()->AddAllocated(e.release());
-    }
-    return finish(std::move(r), start);
-  };
-  RelPtr result;
-  bool group = at(kwGROUP) && at(kwBY, 1);
-  if (group || (at(kwHAVING) && !pipe)) {
-    Rel x;
-    auto* aggregate = x.mutable_aggregate();
-    if (group) {
-      aggregation_clause(aggregate, false);
-    } else {
-      aggregate->set_having_without_group_by(true);
-    }
-    for (auto& e : select.expressions) aggregate->mutable_expressions()->AddAllocated(e.release());
-    aggregate->set_allocated_input(from.release());
-    result = finish(pack(x), start);
-  } else {
-    result = project(std::move(from));
-  }
-  if (!pipe && at(kwHAVING)) {
-    size_t at_having = pos_;
-    ++pos_;
-    Rel x;
-    x.mutable_having()->set_allocated_condition(expression().release());
-    x.mutable_having()->set_allocated_input(result.release());
-    result = finish(pack(x), at_having);
-  }
+  size_t group_end = pos_;
+  if (!pipe && accept(kwHAVING)) having = expression();
   std::optional<WithWindows> windows;
   size_t window_at = pos_;
   if (at_window_clause()) {
@@ -384,13 +347,47 @@ RelPtr Parser::select_tail(Select select, RelPtr from, bool pipe) {
     window_definitions(&*windows);
   }
   size_t window_end = pos_;
-  if (!pipe && at(kwQUALIFY)) {
-    size_t at_qualify = pos_;
-    ++pos_;
+  if (!pipe && accept(kwQUALIFY)) qualify = expression();
+
+  RelPtr result = std::move(from);
+  if (where) {
+    auto r = new_rel();
+    r->mutable_filter()->set_allocated_condition(where.release());
+    r->mutable_filter()->set_allocated_input(result.release());
+    result = finish(std::move(r), start);
+  }
+  if (aggregate || having) {
+    bool grouped = aggregate.has_value();
+    if (!grouped) {
+      aggregate.emplace();
+      aggregate->set_having_without_group_by(true);
+    }
+    for (auto& e : select.expressions) aggregate->mutable_expressions()->AddAllocated(e.release());
+    aggregate->set_allocated_input(result.release());
     Rel x;
-    x.mutable_qualify()->set_allocated_condition(expression().release());
+    *x.mutable_aggregate() = std::move(*aggregate);
+    result = pack(x);
+    set_origin(result->mutable_common()->mutable_origin(), grouped ? group_at : start, grouped ? group_end : pos_);
+  } else {
+    auto r = new_rel();
+    r->mutable_project()->set_allocated_input(result.release());
+    for (auto& e : select.expressions) {
+      bool wrap = pipe && !e->has_unresolved_star() && !e->has_unresolved_attribute();
+      r->mutable_project()->mutable_expressions()->AddAllocated((wrap ? pipe_expression(std::move(e), "SELECT", false) : std::move(e)).release());
+    }
+    result = finish(std::move(r), start);
+  }
+  if (having) {
+    Rel x;
+    x.mutable_having()->set_allocated_condition(having.release());
+    x.mutable_having()->set_allocated_input(result.release());
+    result = finish(pack(x), start);
+  }
+  if (qualify) {
+    Rel x;
+    x.mutable_qualify()->set_allocated_condition(qualify.release());
     x.mutable_qualify()->set_allocated_input(result.release());
-    result = finish(pack(x), at_qualify);
+    result = finish(pack(x), start);
   }
   if (select.distinct) {
     auto r = new_rel();

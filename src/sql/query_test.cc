@@ -135,6 +135,19 @@ TEST_CASE("deep and long queries") {
   CHECK(condition(deep) == "FAILED_TO_PARSE_TOO_COMPLEX");
 }
 
+TEST_CASE("relations are placed where Spark places them") {
+  std::string sql = "SELECT a, sum(b) FROM t WHERE c GROUP BY a HAVING d";
+  auto r = tarn::sql::parse_query(sql);
+  auto fragment = [&](const spark::connect::Relation& x) { return tarn::sql::query_context(x.common().origin(), sql)->fragment; };
+  tarn::sql::Rel having, aggregate;
+  REQUIRE(tarn::sql::unpack(r, &having));
+  CHECK(fragment(r) == sql);
+  REQUIRE(tarn::sql::unpack(having.having().input(), &aggregate));
+  CHECK(fragment(having.having().input()) == "GROUP BY a");
+  CHECK(fragment(aggregate.aggregate().input()) == sql);
+  CHECK(fragment(aggregate.aggregate().input().filter().input()) == "t");
+}
+
 TEST_CASE("script transform") {
   CHECK(query("SELECT TRANSFORM(a, b) USING 'cat' AS (x INT, y STRING) FROM t") == "transform [a, b] using cat (t)");
   CHECK(query("SELECT transform(xs, x -> x) FROM t") == "project [transform(xs, (x) -> $x)] (t)");
