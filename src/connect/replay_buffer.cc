@@ -147,7 +147,7 @@ ReplayBuffer::Next ReplayBuffer::take(uint64_t number) {
   if (limits_.max_retry == 0) {
     drop_front(sent_);
   } else {
-    while (retry_ > limits_.max_retry && first_ < sent_) drop_front(first_);
+    while (first_ < sent_ && retry_ - entries_.front().bytes >= limits_.max_retry) drop_front(first_);
   }
   room_.notify_all();
   return next;

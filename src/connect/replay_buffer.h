@@ -21,8 +21,8 @@ namespace tarn::connect {
 // Invariants:
 //  - answers are numbered 1, 2, 3 ... and kept in that order; an answer leaves only from the front;
 //  - not yet sent: at most max_unsent bytes (or one answer): push() waits, nothing is dropped;
-//  - sent but not released by the client: at most max_retry bytes, and always the last one sent (when max_retry > 0), so that a client
-//    whose connection broke can ask for it again;
+//  - sent but not released by the client: the last one sent and those before it, until they make max_retry bytes, so that a client
+//    whose connection broke can ask for them again: what was sent may still lie in the buffers between us and it;
 //  - the id of an answer is a UUID that holds its number: finding a position needs no table.
 // One producer (plus try_push), one consumer at a time. Thread-safe.
 class ReplayBuffer {
