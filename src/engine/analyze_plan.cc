@@ -120,6 +120,14 @@ void Session::analyze(const sc::AnalyzePlanRequest& request, sc::AnalyzePlanResp
     }
     case R::kIsLocal: {
       PlanPtr plan = analyzed(request.is_local().plan(), session);
+      // Renamed columns of local rows are local rows.
+      while (auto* project = plan::try_as<plan::Project>(*plan)) {
+        bool renames = std::all_of(project->expressions.begin(), project->expressions.end(), [](const plan::ExprPtr& e) {
+          return (e->kind == plan::ExprKind::kAlias ? e->children[0] : e)->kind == plan::ExprKind::kAttribute;
+        });
+        if (!renames) break;
+        plan = plan->children[0];
+      }
       response->mutable_is_local()->set_is_local(plan->kind == plan::PlanKind::kLocalData || plan->kind == plan::PlanKind::kValues ||
                                                  plan->kind == plan::PlanKind::kOneRow);
       return;

@@ -8,12 +8,9 @@
 #include "duckdb/main/client_config.hpp"
 #include "engine/arrow_import.h"
 #include "engine/delta_scan.h"
+#include "engine/kernels/kernels.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
-#if __has_include("engine/kernels/kernels.h")
-#include "engine/kernels/kernels.h"
-#define TARN_HAVE_KERNELS
-#endif
 
 namespace tarn::engine {
 
@@ -42,13 +39,12 @@ Database::Database(const EngineOptions& options) {
   duckdb_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
   register_arrow_scan(*duckdb_->instance);
   sources::register_file_scans(*duckdb_->instance);
-#ifdef TARN_HAVE_KERNELS
   kernels::register_kernels(*duckdb_->instance);
-#endif
   register_delta_scan(*duckdb_->instance);
   duckdb::Connection connection(*duckdb_);
   // Zones are applied by Spark's own kernels; DuckDB itself stays in UTC.
   check(*connection.Query("SET GLOBAL TimeZone = 'UTC'"));
+  check(*connection.Query("SET GLOBAL max_expression_depth = 10000"));
   auto names = connection.Query("SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE function_type = 'aggregate'");
   check(*names);
   for (duckdb::idx_t i = 0; i < names->RowCount(); ++i) aggregate_names_.insert(names->GetValue(0, i).ToString());
@@ -65,7 +61,6 @@ std::unique_ptr<duckdb::Connection> Database::connect() {
   config.wait_time = 0;
   config.use_replacement_scans = false;
   config.streaming_buffer_size = 8u << 20;
-  check(*connection->Query("SET SESSION max_expression_depth = 10000"));
   return connection;
 }
 

@@ -70,6 +70,7 @@ Operation::Operation(Session::Impl& session, CancelToken& cancel, std::string op
     if (it == session_.cached_relations.end()) throw SparkError(ErrorKind::kSpark, "INTERNAL_ERROR", {{"message", "No DataFrame with id " + id + " is found in the session " + session_.id}});
     return it->second;
   };
+  analyzer_->collect = [this](const PlanPtr& plan) { return collect(plan); };
   cancel_callback_ = cancel_.on_cancel([this] { connection_->Interrupt(); });
   if (!operation_id_.empty()) {
     std::lock_guard lock(session_.operations_mu);

@@ -20,6 +20,10 @@ class Fingerprint {
   std::string out;
 
   void node(const LogicalPlan& p) {
+    if (passes_all_on(p)) {
+      node(p.child());
+      return;
+    }
     // Children first: they give numbers to the ids that this node uses.
     out += "(";
     for (const auto& c : p.children) node(*c);
@@ -121,6 +125,16 @@ class Fingerprint {
   }
 
  private:
+  // df.select("*"): the same columns in the same order.
+  static bool passes_all_on(const LogicalPlan& p) {
+    auto* project = try_as<Project>(p);
+    if (!project || project->expressions.size() != p.child().output.size()) return false;
+    for (size_t i = 0; i < project->expressions.size(); ++i) {
+      auto* ref = try_as<AttributeRef>(project->expressions[i]);
+      if (!ref || ref->outer || ref->id != p.child().output[i].id || ref->name != p.child().output[i].name) return false;
+    }
+    return true;
+  }
   void text(const std::string& s) { out += std::to_string(s.size()) + "'" + s; }
   int id(ExprId e) { return ids_.try_emplace(e, static_cast<int>(ids_.size())).first->second; }
   int cte(int64_t c) { return ctes_.try_emplace(c, static_cast<int>(ctes_.size())).first->second; }

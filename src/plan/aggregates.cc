@@ -262,7 +262,7 @@ PlanPtr Analyzer::aggregate(const sc::Aggregate& a) {
   if (a.group_type() == sc::Aggregate::GROUP_TYPE_PIVOT) {
     std::vector<ExprPtr> pivot_values;
     for (const auto& v : a.pivot().values()) pivot_values.push_back(literal(v));
-    if (pivot_values.empty()) throw not_built("pivot() without a list of values");
+    if (pivot_values.empty()) pivot_values = distinct_values(input, a.pivot().col());
     std::vector<ExprPtr> named_groups;
     for (const auto& g : groups) named_groups.push_back(g.expression);
     return pivot(input, std::move(named_groups), false, a.pivot().col(), pivot_values, a.aggregate_expressions());
@@ -385,6 +385,30 @@ std::string pivot_name(const ExprPtr& value) {
 }
 
 }  // namespace
+
+// pivot() without a list of values: the column's distinct values, sorted.
+std::vector<ExprPtr> Analyzer::distinct_values(const PlanPtr& input, const sc::Expression& column_proto) {
+  if (!context_.collect) throw not_built("pivot() without a list of values in this place");
+  Scope scope = scope_of(input);
+  Env env = env_over(scope, "Pivot");
+  auto column = expression(column_proto, env);
+  if (column->kind == ExprKind::kAlias) column = column->children[0];
+  const DataType type = column->type;
+  auto projected = make_project(input, {make_alias(column, "value")});
+  auto distinct = std::make_shared<Distinct>();
+  distinct->children = {projected};
+  distinct->output = projected->output;
+  auto order = std::make_shared<SortOrder>();
+  order->type = type;
+  order->children.push_back(make_ref(distinct->output[0]));
+  int64_t most = conf_.integer("spark.sql.pivotMaxValues");
+  auto rows = context_.collect(make_limit(sort(distinct, {order}, true), make_int(static_cast<int32_t>(most + 1)), nullptr));
+  if (static_cast<int64_t>(rows.size()) > most)
+    throw analysis_error("_LEGACY_ERROR_TEMP_1324", {{"pivotColumn", pretty_sql(*column)}, {"maxValues", std::to_string(most)}, {"config", "spark.sql.pivotMaxValues"}});
+  std::vector<ExprPtr> values;
+  for (auto& row : rows) values.push_back(make_literal(type, std::move(row.at(0))));
+  return values;
+}
 
 PlanPtr Analyzer::pivot(PlanPtr input, std::vector<ExprPtr> groupings, bool implicit_groupings, const sc::Expression& column_proto, const std::vector<ExprPtr>& values,
                         const google::protobuf::RepeatedPtrField<sc::Expression>& aggregate_protos) {

@@ -69,6 +69,8 @@ struct AnalyzerContext {
   std::function<std::optional<Variable>(const std::vector<std::string>& parts)> local_variable = {};
   // The relations that subqueries in expressions of a statement itself refer to by plan_id (Statement.subqueries), may be null.
   const google::protobuf::RepeatedPtrField<spark::connect::Relation>* subqueries = nullptr;
+  // Runs a query whose answer decides the shape of a plan: pivot() without a list of values. Empty where nothing may run.
+  std::function<std::vector<std::vector<Value>>(const PlanPtr&)> collect = {};
   // The query of an INSERT: the word DEFAULT may stand as a value in VALUES or a SELECT list; resolve_insert replaces it.
   bool default_values = false;
 };

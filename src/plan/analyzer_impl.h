@@ -133,6 +133,7 @@ class Analyzer {
   PlanPtr without_plan_ids(const PlanPtr& plan);
   std::optional<std::optional<std::string>> constant_string(const ExprPtr& e);  // inner empty: NULL
   std::string timestamp_option(const Literal& l);
+  std::vector<ExprPtr> distinct_values(const PlanPtr& input, const sc::Expression& column);
   PlanPtr pivot(PlanPtr input, std::vector<ExprPtr> groupings, bool implicit_groupings, const sc::Expression& column,
                 const std::vector<ExprPtr>& values, const google::protobuf::RepeatedPtrField<sc::Expression>& aggregates);
   struct SqlFunction {

@@ -268,7 +268,43 @@ PlanPtr Analyzer::approx_quantile(const sc::StatApproxQuantile& q) {
 }
 
 // A table whose columns are the values of the second column: known only when the query runs.
-PlanPtr Analyzer::crosstab(const sc::StatCrosstab&) { throw not_built("crosstab()"); }
+PlanPtr Analyzer::crosstab(const sc::StatCrosstab& c) {
+  // when(isnull(x), "null").otherwise(string of x)
+  auto function = [](sc::Expression* out, const char* name) {
+    auto* f = out->mutable_unresolved_function();
+    f->set_function_name(name);
+    return f;
+  };
+  auto text_of = [&](sc::Expression* out, const std::string& column, bool without_quotes) {
+    auto* when = function(out, "when");
+    function(when->add_arguments(), "isnull")->add_arguments()->mutable_unresolved_attribute()->set_unparsed_identifier(column);
+    when->add_arguments()->mutable_literal()->set_string("null");
+    sc::Expression* value = when->add_arguments();
+    if (without_quotes) {
+      auto* replace = function(value, "regexp_replace");
+      value = replace->add_arguments();
+      replace->add_arguments()->mutable_literal()->set_string("`");
+      replace->add_arguments()->mutable_literal()->set_string("");
+    }
+    auto* cast = value->mutable_cast();
+    cast->mutable_expr()->mutable_unresolved_attribute()->set_unparsed_identifier(column);
+    cast->mutable_type()->mutable_string();
+  };
+  sc::Relation table;
+  auto* fill = table.mutable_fill_na();
+  fill->add_values()->set_long_(0);
+  auto* a = fill->mutable_input()->mutable_aggregate();
+  *a->mutable_input() = c.input();
+  a->set_group_type(sc::Aggregate::GROUP_TYPE_PIVOT);
+  auto* alias = a->add_grouping_expressions()->mutable_alias();
+  alias->add_name(c.col1() + "_" + c.col2());
+  text_of(alias->mutable_expr(), c.col1(), false);
+  text_of(a->mutable_pivot()->mutable_col(), c.col2(), true);
+  auto* count = a->add_aggregate_expressions()->mutable_alias();
+  count->add_name("count");
+  function(count->mutable_expr(), "count")->add_arguments()->mutable_literal()->set_integer(1);
+  return relation(table);
+}
 
 PlanPtr Analyzer::freq_items(const sc::StatFreqItems& f) {
   auto child = relation(f.input());

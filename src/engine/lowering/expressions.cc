@@ -2,15 +2,12 @@
 
 #include "base/spark_error.h"
 #include "engine/database.h"
+#include "engine/kernels/cast_table.h"
 #include "engine/lowering/expression_lowering.h"
 #include "engine/lowering/lowering.h"
 #include "engine/type_mapping.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
-#if __has_include("engine/kernels/cast_table.h")
-#include "engine/kernels/cast_table.h"
-#define TARN_HAVE_CASTS
-#endif
 
 namespace tarn::engine::lowering {
 
@@ -109,12 +106,7 @@ std::string ExpressionLowering::lower_cast(const plan::Cast& cast) {
   if (child.type.id() == TypeId::kNull) return atom("NULL::" + duckdb_type_sql(cast.type));
   // A constant needs no function to become NULL.
   if (auto* literal = plan::try_as<plan::Literal>(child); literal && literal->value.is_null()) return atom("NULL::" + duckdb_type_sql(cast.type));
-#ifdef TARN_HAVE_CASTS
   return atom(kernels::cast_sql(child.type, cast.type, cast.mode, lower(child), zone()));
-#else
-  const char* keyword = cast.mode == plan::EvalMode::kAnsi ? "CAST(" : "TRY_CAST(";
-  return keyword + lower(child) + " AS " + duckdb_type_sql(cast.type) + ")";
-#endif
 }
 
 std::string ExpressionLowering::lower_call(const plan::Call& call) {

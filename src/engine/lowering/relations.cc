@@ -571,9 +571,15 @@ Block PlanLowering::set_operation(const plan::SetOperation& s) {
   for (const auto& child : s.children) {
     Block b = lower(child);
     nesting = std::max(nesting, b.nesting);
-    // The child's output in its order.
+    // The child's output in its order. DuckDB would merge structs by the names of their fields; Spark goes by position.
     std::vector<ExprPtr> refs;
-    for (const auto& a : child->output) refs.push_back(plan::make_ref(a));
+    for (size_t i = 0; i < child->output.size(); ++i) {
+      ExprPtr ref = plan::make_ref(child->output[i]);
+      if (child->output[i].type.is_nested() && duckdb_type_sql(child->output[i].type) != duckdb_type_sql(s.output[i].type)) {
+        ref = plan::make_alias(plan::make_cast(ref, s.output[i].type, plan::EvalMode::kAnsi), s.output[i].name, true, plan::next_expr_id());
+      }
+      refs.push_back(ref);
+    }
     b = project_over(std::move(b), refs);
     bool clauses = !b.order_by.empty() || !b.limit.empty();
     std::string branch = select(b);
@@ -721,11 +727,17 @@ Block PlanLowering::recursive_cte(const plan::RecursiveCte& r) {
   hoist_ = hoist;
   std::string text;
   if (r.union_all && r.max_level >= 0) {
-    SparkError error(ErrorKind::kSpark, "RECURSION_LEVEL_LIMIT_EXCEEDED", {{"levelLimit", std::to_string(r.max_level)}});
-    // The level of the rows of the step before, plus one.
-    text = "SELECT " + anchor_columns + ", 0 AS tarn_level FROM " + anchor + " UNION ALL SELECT " + step_columns +
-           ", CASE WHEN l.tarn_level > " + std::to_string(r.max_level) + " THEN CAST(error(" + duckdb_string(kernel_error_text(error)) +
-           ") AS INTEGER) ELSE l.tarn_level END FROM " + step + " CROSS JOIN (SELECT max(tarn_level) + 1 AS tarn_level FROM " + name + ") AS l";
+    auto fail = [](const SparkError& error, const char* type) {
+      return std::string("CAST(error(") + duckdb_string(kernel_error_text(error)) + ") AS " + type + ")";
+    };
+    SparkError level(ErrorKind::kSpark, "RECURSION_LEVEL_LIMIT_EXCEEDED", {{"levelLimit", std::to_string(r.max_level)}});
+    SparkError rows(ErrorKind::kSpark, "RECURSION_ROW_LIMIT_EXCEEDED", {{"rowLimit", std::to_string(r.max_rows)}});
+    // Every row carries its step and how many rows there are up to that step.
+    std::string total = "l.tarn_rows + count(*) OVER ()";
+    if (r.max_rows >= 0) total = "CASE WHEN " + total + " > " + std::to_string(r.max_rows) + " THEN " + fail(rows, "BIGINT") + " ELSE " + total + " END";
+    text = "SELECT " + anchor_columns + ", 0 AS tarn_level, count(*) OVER () AS tarn_rows FROM " + anchor + " UNION ALL SELECT " + step_columns +
+           ", CASE WHEN l.tarn_level > " + std::to_string(r.max_level) + " THEN " + fail(level, "INTEGER") + " ELSE l.tarn_level END, " + total + " FROM " + step +
+           " CROSS JOIN (SELECT max(tarn_level) + 1 AS tarn_level, max(tarn_rows) AS tarn_rows FROM " + name + ") AS l";
   } else {
     text = "SELECT " + anchor_columns + " FROM " + anchor + (r.union_all ? " UNION ALL " : " UNION ") + "SELECT " + step_columns + " FROM " + step;
   }
