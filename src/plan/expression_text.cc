@@ -371,9 +371,16 @@ class Writer {
       for (size_t i = 1; i < a.size(); i += 2) out += (i > 1 ? ", " : "") + arg(i);
       return out + ")";
     }
+    if (n == "positive" && a.size() == 1) return "(+ " + arg(0) + ")";
     if (c.function && (c.function->flags & kOperator)) {
-      if (a.size() == 2) return "(" + arg(0) + " " + (n == "and" || n == "or" || n == "div" ? upper(n) == "DIV" ? "div" : upper(n) : n) + " " + arg(1) + ")";
-      if (a.size() == 1) return n == "-" ? "(- " + arg(0) + ")" : n == "+" ? "(+ " + arg(0) + ")" : n + arg(0);
+      // try_add, mod and their like share an operator's computation but are written as functions.
+      const bool word = std::isalpha(static_cast<unsigned char>(n[0])) && n != "and" && n != "or" && n != "div";
+      if (a.size() == 2 && !word) {
+        std::string text = arg(0) + " " + (n == "and" || n == "or" ? upper(n) : n) + " " + arg(1);
+        return c.function->flags & kBareInfix ? text : "(" + text + ")";
+      }
+      if (a.size() == 1 && (n == "-" || n == "negative")) return "(- " + arg(0) + ")";
+      if (a.size() == 1 && !word) return n == "+" ? "(+ " + arg(0) + ")" : n + arg(0);
     }
     return n + "(" + list(a) + ")";
   }

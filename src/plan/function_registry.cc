@@ -333,7 +333,7 @@ ExprPtr resolve_call(const FunctionEntry& f, std::vector<ExprPtr> args, const Ca
     if (f.flags & kNullable) typed.nullable = true;
     if ((f.flags & kNullableUnlessAnsi) && context.mode != EvalMode::kAnsi) typed.nullable = true;
     if (f.flags & kNeverNull) typed.nullable = false;
-    std::string name = lower(context.name);
+    std::string name = context.name == "==" ? "=" : lower(context.name);
     if ((f.flags & kUpperName) && name == f.name()) name = upper(name);
     const FunctionEntry* by = typed.variant ? typed.variant : &f;
     if (f.kind == FunctionKind::kAggregate) {

@@ -372,6 +372,12 @@ ExprPtr add_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
   }
   if (is_date(a) && !b.is_string()) return call(c, "date_add", {l, r});
   if (is_date(b) && !a.is_string()) return call(c, "date_add", {r, l});
+  // A string is promoted first, then the dates are looked at again.
+  if (is_date(a) || is_date(b)) {
+    ExprPtr& text = args[is_date(a) ? 1 : 0];
+    text = make_cast(text, c.conf.ansi() ? DataType(TypeId::kDate) : DataType(TypeId::kDouble), c.mode);
+    return add_rewrite(c, args);
+  }
   return nullptr;
 }
 
@@ -413,7 +419,10 @@ ExprPtr subtract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
     return call(c, "subtract_dates", {l, r}, "-");
   }
   if (is_date(a) && !b.is_string()) return call(c, "date_sub", {l, r});
-  if (is_date(a) && b.is_string()) return nullptr;
+  if (is_date(a) && b.is_string()) {
+    args[1] = make_cast(r, c.conf.ansi() ? DataType(TypeId::kDate) : DataType(TypeId::kDouble), c.mode);
+    return subtract_rewrite(c, args);
+  }
   if (a.id() == TypeId::kTime && b.id() == TypeId::kTime) return call(c, "subtract_times", {l, r}, "-");
   return nullptr;
 }
