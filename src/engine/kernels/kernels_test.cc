@@ -105,7 +105,7 @@ TEST_CASE("decimal arithmetic is exact and checked") {
 }
 
 TEST_CASE("mathematical functions answer as Java's") {
-  CHECK(db()("spark_sqrt(-1)") == "nan");
+  CHECK(db()("isnan(spark_sqrt(-1))") == "true");
   CHECK(db()("spark_ln(0)") == "NULL");
   CHECK(db()("spark_round(2.5::DOUBLE, 0, 'ansi')") == "3.0");
   CHECK(db()("spark_bround(2.5::DOUBLE, 0, 'ansi')") == "2.0");
@@ -123,7 +123,7 @@ TEST_CASE("string functions count code points") {
   CHECK(db()("spark_length('äöü')") == "3");
   CHECK(db()("spark_upper('straße')") == "STRASSE");
   CHECK(db()("spark_initcap('sPark sql')") == "Spark Sql");
-  CHECK(db()("spark_lpad('hi', 5, '??')") == "???hi");
+  CHECK(db()("spark_lpad('hi', 5, 'ab')") == "abahi");
   CHECK(db()("spark_substring_index('www.apache.org', '.', -2)") == "apache.org");
   CHECK(db()("spark_overlay('Spark SQL', '_', 6, -1)") == "Spark_SQL");
   CHECK(db()("spark_translate('AaBbCc', 'abc', '123')") == "A1B2C3");
@@ -182,7 +182,7 @@ TEST_CASE("JSON comes in and goes out") {
 TEST_CASE("aggregates of moments") {
   CHECK(db()("spark_stddev_samp(x) FROM (VALUES (1), (2), (3)) t(x)") == "1.0");
   CHECK(db()("spark_stddev_samp(x) FROM (VALUES (1)) t(x)") == "NULL");
-  CHECK(db()("round(spark_skewness(x), 6) FROM (VALUES (-10), (-20), (100), (1000)) t(x)") == "1.113555");
-  CHECK(db()("round(spark_kurtosis(x), 6) FROM (VALUES (-10), (-20), (100), (10)) t(x)") == "0.194323");
+  CHECK(db()("round(spark_skewness(x), 6) FROM (VALUES (-10), (-20), (100), (1000)) t(x)") == "1.113566");
+  CHECK(db()("round(spark_kurtosis(x), 6) FROM (VALUES (1), (10), (100), (10), (1)) t(x)") == "0.194323");
   CHECK(db()("spark_corr(x, y) FROM (VALUES (3, 2), (3, 3), (6, 4)) t(x, y)").substr(0, 12) == "0.8660254037");
 }
