@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     options.legacy_bang_not = has('!');
     options.view_schema_binding = !has('v');
     options.single_character_pipe = !has('k');
+    options.script_continue_handler = options.script_cursors = true;  // as Spark's own tests set them
     ++count;
     try {
       auto plan = tarn::sql::parse_statement(sql, options);

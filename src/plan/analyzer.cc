@@ -9,6 +9,7 @@
 
 #include "plan/analyzer_impl.h"
 #include "plan/expression_text.h"
+#include "plan/parse_options.h"
 #include "plan/types_internal.h"
 
 namespace tarn::plan {
@@ -84,23 +85,7 @@ Analyzer::Analyzer(AnalyzerContext& context) : context_(context), conf_(context.
   references_.push_back(std::move(refs));
 }
 
-sql::ParseOptions Analyzer::parse_options() const {
-  sql::ParseOptions o;
-  o.ansi = conf_.ansi();
-  o.enforce_reserved_keywords = conf_.flag("spark.sql.ansi.enforceReservedKeywords");
-  o.double_quoted_identifiers = conf_.flag("spark.sql.ansi.doubleQuotedIdentifiers");
-  o.ansi_relation_precedence = conf_.flag("spark.sql.ansi.relationPrecedence");
-  o.operator_pipe = conf_.flag("spark.sql.operatorPipeSyntaxEnabled");
-  o.scripting = conf_.flag("spark.sql.scripting.enabled");
-  o.timestamp_ntz = upper_case(conf_.text("spark.sql.timestampType")) == "TIMESTAMP_NTZ";
-  o.legacy_interval = conf_.flag("spark.sql.legacy.interval.enabled");
-  o.legacy_setops_precedence = conf_.flag("spark.sql.legacy.setopsPrecedence.enabled");
-  o.legacy_exponent_as_decimal = conf_.flag("spark.sql.legacy.exponentLiteralAsDecimal.enabled");
-  o.legacy_escaped_literals = conf_.flag("spark.sql.parser.escapedStringLiterals");
-  o.legacy_char_as_string = conf_.flag("spark.sql.legacy.charVarcharAsString");
-  o.quoted_regex_column_names = conf_.flag("spark.sql.parser.quotedRegexColumnNames");
-  return o;
-}
+sql::ParseOptions Analyzer::parse_options() const { return plan::parser_settings(conf_); }
 
 PlanPtr Analyzer::relation_in(const sc::Relation& r, const Scope* around) {
   const Scope* saved = around_;

@@ -42,8 +42,8 @@ struct ParseOptions {
   bool ansi_relation_precedence = false;    // spark.sql.ansi.relationPrecedence: JOIN binds tighter than the comma
   bool operator_pipe = true;                // spark.sql.operatorPipeSyntaxEnabled
   bool scripting = true;                    // spark.sql.scripting.enabled: BEGIN ... END
-  bool script_continue_handler = true;      // spark.sql.scripting.continueHandlerEnabled
-  bool script_cursors = true;               // spark.sql.scripting.cursorEnabled
+  bool script_continue_handler = false;     // spark.sql.scripting.continueHandlerEnabled
+  bool script_cursors = false;              // spark.sql.scripting.cursorEnabled
   bool timestamp_ntz = false;               // spark.sql.timestampType = TIMESTAMP_NTZ: what TIMESTAMP means
   bool legacy_interval = false;             // spark.sql.legacy.interval.enabled: INTERVAL literals are calendar intervals
   bool legacy_setops_precedence = false;    // spark.sql.legacy.setopsPrecedence.enabled

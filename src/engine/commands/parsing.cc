@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/commands/support.h"
+#include "plan/parse_options.h"
 #include "plan/session_conf.h"
 #include "spark/connect/base.pb.h"
 #include "spark/connect/expressions.pb.h"
@@ -16,27 +17,7 @@ using plan::DataType;
 using plan::TypeId;
 using plan::Value;
 
-sql::ParseOptions parse_options(const plan::SessionConf& conf) {
-  auto on = [&](const char* key) { return plan::find_conf_entry(key) && conf.find(key).value_or("false") == "true"; };
-  sql::ParseOptions o;
-  o.ansi = conf.ansi();
-  o.enforce_reserved_keywords = on("spark.sql.ansi.enforceReservedKeywords");
-  o.double_quoted_identifiers = on("spark.sql.ansi.doubleQuotedIdentifiers");
-  o.ansi_relation_precedence = on("spark.sql.ansi.relationPrecedence");
-  o.operator_pipe = on("spark.sql.operatorPipeSyntaxEnabled");
-  o.scripting = on("spark.sql.scripting.enabled");
-  o.script_continue_handler = on("spark.sql.scripting.continueHandlerEnabled");
-  o.script_cursors = on("spark.sql.scripting.cursorEnabled");
-  o.timestamp_ntz = conf.find("spark.sql.timestampType").value_or("") == "TIMESTAMP_NTZ";
-  o.legacy_interval = on("spark.sql.legacy.interval.enabled");
-  o.legacy_setops_precedence = on("spark.sql.legacy.setopsPrecedence.enabled");
-  o.legacy_exponent_as_decimal = on("spark.sql.legacy.exponentLiteralAsDecimal.enabled");
-  o.legacy_escaped_literals = on("spark.sql.parser.escapedStringLiterals");
-  o.legacy_char_as_string = on("spark.sql.legacy.charVarcharAsString");
-  o.single_character_pipe = on("spark.sql.parser.singleCharacterPipeOperator.enabled");
-  o.quoted_regex_column_names = on("spark.sql.parser.quotedRegexColumnNames");
-  return o;
-}
+sql::ParseOptions parse_options(const plan::SessionConf& conf) { return plan::parser_settings(conf); }
 
 plan::PlanPtr plan_of_expressions(const std::vector<const sc::Expression*>& expressions,
                                   const google::protobuf::RepeatedPtrField<sc::Relation>& references, CommandHost& host) {
