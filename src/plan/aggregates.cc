@@ -18,7 +18,13 @@ void Analyzer::check_grouping(const ExprPtr& g) {
   }
   if (contains_window(*g) || contains_generator(*g))
     throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*g))}});
-  if (!g->type.is_orderable() && g->type.id() != TypeId::kCalendarInterval && g->type.id() != TypeId::kMap)
+  std::function<bool(const DataType&)> has_variant = [&](const DataType& t) -> bool {
+    if (t.id() == TypeId::kVariant) return true;
+    if (t.id() == TypeId::kArray) return has_variant(t.element());
+    if (t.id() == TypeId::kMap) return has_variant(t.value());
+    return t.id() == TypeId::kStruct && std::any_of(t.fields().begin(), t.fields().end(), [&](const StructField& f) { return has_variant(f.type()); });
+  };
+  if (has_variant(g->type))
     throw analysis_error("GROUP_EXPRESSION_TYPE_IS_NOT_ORDERABLE", {{"sqlExpr", quote_sql(pretty_sql(*g))}, {"dataType", quote_sql(g->type.sql())}});
 }
 
@@ -139,10 +145,26 @@ PlanPtr Analyzer::sql_aggregate(const tarn::sql::SqlAggregate& a) {
   for (const auto& e : a.expressions()) named(e, env, block->items);
   env.lateral = nullptr;
 
-  if (a.group_by_all()) {
+  // A position means nothing beside a star.
+  for (const auto& e : a.expressions())
+    if (is_star(e))
+      for (const auto& g : a.groupings())
+        if (g.has_expression() && g.expression().has_literal() && g.expression().literal().has_integer() && !a.pipe() && conf_.flag("spark.sql.groupByOrdinal"))
+          throw analysis_error("STAR_GROUP_BY_POS");
+
+  std::optional<ExprPtr> column_all;
+  if (a.group_by_all()) column_all = try_column(block->input, {"all"});
+  if (column_all) {
+    block->groupings.push_back(*column_all);
+  } else if (a.group_by_all()) {
     for (const auto& i : block->items) {
       const auto& value = i.expression->kind == ExprKind::kAlias ? i.expression->children[0] : i.expression;
-      if (i.generator || !contains_aggregate(*value)) {
+      if (i.generator) {
+        for (const auto& c : value->children)
+          if (!contains_aggregate(*c) && !is_foldable(*c)) block->groupings.push_back(c);
+        continue;
+      }
+      if (!contains_aggregate(*value)) {
         block->groupings.push_back(value);
         continue;
       }
@@ -150,6 +172,7 @@ PlanPtr Analyzer::sql_aggregate(const tarn::sql::SqlAggregate& a) {
       std::function<bool(const Expression&)> loose = [&](const Expression& e) -> bool {
         if (is_aggregate_node(e)) return false;
         if (e.kind == ExprKind::kAttribute && !as<AttributeRef>(e).outer) return true;
+        if (auto* s = try_as<SubqueryExpr>(e); s && !outer_references(*s->plan).empty()) return true;
         bool found = false;
         visit_children(e, [&](const ExprPtr& c) { found = found || loose(*c); });
         return found;
@@ -163,6 +186,7 @@ PlanPtr Analyzer::sql_aggregate(const tarn::sql::SqlAggregate& a) {
             if (!contains_aggregate(*v) && semantic_equals(*v, *e)) return;
           }
           if (e->kind == ExprKind::kAttribute) all_listed = false;
+          if (auto* s = try_as<SubqueryExpr>(*e); s && !outer_references(*s->plan).empty()) all_listed = false;
           visit_children(*e, check);
         };
         check(value);
@@ -313,12 +337,15 @@ PlanPtr Analyzer::having(const tarn::sql::Having& h) {
   env.block = b.get();
   env.block_values = true;
   auto c = condition(h.condition(), env);
+  // HAVING takes anything that casts to a truth value.
+  if (c->type.id() != TypeId::kBoolean && can_cast(c->type, TypeId::kBoolean, mode())) c = make_cast(c, TypeId::kBoolean, mode());
   if (c->type.id() != TypeId::kBoolean)
     throw analysis_error("DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", {{"sqlExpr", quote_sql(pretty_sql(*c))}, {"filter", quote_sql(pretty_sql(*c))}, {"type", quote_sql(c->type.sql())}});
   if (contains_window(*c) || contains_generator(*c))
     throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*c))}});
   if (!b->aggregated) {
     // HAVING without GROUP BY and aggregates in the list: one global group if the condition aggregates.
+    if (contains_grouping_call(*c)) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
     if (!contains_aggregate(*c)) return filter_plan(child, h.condition(), "Having");
     b->aggregated = true;
   }
@@ -456,6 +483,19 @@ PlanPtr Analyzer::pivot_plan(PlanPtr input, std::vector<ExprPtr> groupings, bool
     ExprPtr value = v->kind == ExprKind::kAlias ? v->children[0] : v;
     std::string value_name = v->kind == ExprKind::kAlias ? as<Alias>(*v).name : pivot_name(value);
     if (!is_foldable(*value)) throw analysis_error("NON_LITERAL_PIVOT_VALUES", {{"expression", quote_sql(pretty_sql(*value))}});
+    if (auto* made = try_as<Call>(*value); made && column->type.id() == TypeId::kStruct && value->type.id() == TypeId::kStruct &&
+                                           made->children.size() == 2 * column->type.fields().size() && !value->type.same_type(column->type)) {
+      // (1, 'x') for (a, b): the fields by position.
+      std::vector<ExprPtr> parts;
+      for (size_t k = 0; k < column->type.fields().size(); ++k) {
+        const auto& f = column->type.fields()[k];
+        auto part = made->children[2 * k + 1];
+        if (!part->type.same_type(f.type()) && common_type(part->type, f.type(), conf_.ansi())) part = make_cast(part, f.type(), mode());
+        parts.push_back(make_string(f.name));
+        parts.push_back(part);
+      }
+      value = call("named_struct", std::move(parts));
+    }
     if (!value->type.same_type(column->type)) {
       if (!can_cast(value->type, column->type, mode()) || !common_type(value->type, column->type, conf_.ansi()))
         throw analysis_error("PIVOT_VALUE_DATA_TYPE_MISMATCH",

@@ -28,6 +28,7 @@ struct SelectItem {
   bool generator = false;
   bool outer = false;
   std::vector<std::string> names;      // of the generator's columns; empty: its own
+  std::vector<Attribute> columns;      // the generator's columns
 };
 
 // SELECT … FROM input [GROUP BY …] [HAVING …] [QUALIFY …] while clauses above it may still add columns: ORDER BY and HAVING can
@@ -89,6 +90,8 @@ class Analyzer {
   void remember_block(const PlanPtr& plan, std::shared_ptr<SelectBlock> block);
   // Rows of the child with the generator's columns behind; names: empty or one per column.
   PlanPtr generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, const std::vector<std::string>& names, std::vector<std::string> qualifier);
+  PlanPtr generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, std::vector<Attribute> columns);
+  std::vector<Attribute> generator_columns(const ExprPtr& generator, bool outer, const std::vector<std::string>& names);
   PlanPtr project_items(PlanPtr input, std::vector<SelectItem> items);
   PlanPtr select(PlanPtr input, const google::protobuf::RepeatedPtrField<sc::Expression>& list);
 
@@ -270,6 +273,8 @@ class Analyzer {
   ExprPtr function_call(const CallParts& c, Env& env, const std::shared_ptr<const QueryContext>& where);
   ExprPtr user_call(const UserFunction& f, std::vector<ExprPtr> args, std::vector<std::string> names);
   std::vector<std::pair<std::string, ExprPtr>> bind_parameters(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names);
+  ExprPtr grouping_call(const std::string& name, std::vector<ExprPtr> args);
+  ExprPtr constant_lambda(const FunctionEntry& f, std::vector<ExprPtr>& args, size_t at, size_t parameters);
   ExprPtr struct_call(std::vector<ExprPtr> args);
   ExprPtr apply_clauses(ExprPtr value, const CallParts& c, ExprPtr filter, std::vector<ExprPtr> order);
   ExprPtr lambda_argument(const sc::Expression::LambdaFunction& l, const std::vector<std::pair<DataType, bool>>& types, Env& env);
@@ -309,6 +314,7 @@ class Analyzer {
   std::vector<std::map<std::string, CteBinding>> ctes_;
   PlanPtr cte_reference(const std::string& name, const CteBinding& b);
   const CteBinding* find_cte(const std::string& name) const;
+  void define(const tarn::sql::With& w, CteScope& scope);
   bool mentions(const google::protobuf::Message& m, const std::string& name);
   PlanPtr recursive_cte(const tarn::sql::With::Cte& cte, const std::vector<std::string>& columns, int64_t id);
   void check_recursive_reference(const PlanPtr& p, int64_t id, bool forbidden);
@@ -342,6 +348,7 @@ DataType without_char_varchar(const DataType& t);  // CHAR(n) and VARCHAR(n) ins
 // What the expression takes from its input: references, also those of its subqueries.
 std::vector<ExprId> referenced_ids(const Expression& e);
 bool contains_aggregate(const Expression& e);      // not counting the function of a window
+bool contains_grouping_call(const Expression& e);  // grouping(), grouping_id()
 bool contains_window(const Expression& e);
 const Expression* find_python(const Expression& e);  // a Python function in it, or null
 bool is_generator(const Expression& e);

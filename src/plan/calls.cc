@@ -3,6 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "plan/analyzer_impl.h"
+#include "plan/function_signature.h"
 #include "plan/internal_functions.h"
 
 namespace tarn::plan {
@@ -32,6 +33,13 @@ bool contains_aggregate(const Expression& e) {
   }
   visit_children(e, [&](const ExprPtr& c) { found = found || contains_aggregate(*c); });
   return found;
+}
+
+bool contains_grouping_call(const Expression& e) {
+  return any_of(e, [](const Expression& x) {
+    auto* c = try_as<Call>(x);
+    return c && (c->name == "grouping" || c->name == "grouping_id");
+  });
 }
 
 bool contains_window(const Expression& e) {
@@ -182,6 +190,38 @@ ExprPtr Analyzer::apply_clauses(ExprPtr value, const CallParts& c, ExprPtr filte
   return out;
 }
 
+// grouping(x) and grouping_id(…) are no aggregates of rows: a Call that the GROUP BY around it answers.
+ExprPtr Analyzer::grouping_call(const std::string& name, std::vector<ExprPtr> args) {
+  auto out = std::make_shared<Call>();
+  out->function = find_function(name);
+  out->name = name;
+  out->type = name == "grouping" ? DataType(TypeId::kByte) : conf_.flag("spark.sql.legacy.integerGroupingId") ? DataType(TypeId::kInt) : DataType(TypeId::kLong);
+  out->nullable = false;
+  out->children = std::move(args);
+  return out;
+}
+
+// transform(a, 1): what stands where a lambda belongs is a lambda that takes no notice of its parameters.
+ExprPtr Analyzer::constant_lambda(const FunctionEntry& f, std::vector<ExprPtr>& args, size_t at, size_t parameters) {
+  ExprPtr body = args[at];
+  args[at] = nullptr;
+  CallContext context{conf_, mode(), f.name()};
+  auto types = lambda_parameters(f, args, at, parameters, context);
+  auto out = std::make_shared<Lambda>();
+  for (size_t i = 0; i < types.size() && i < parameters; ++i) {
+    auto v = std::make_shared<LambdaVariable>();
+    v->id = next_expr_id();
+    v->name = "x_" + std::to_string(i + 1);
+    v->type = types[i].first;
+    v->nullable = types[i].second;
+    out->parameters.push_back(v);
+  }
+  out->type = body->type;
+  out->nullable = body->nullable;
+  out->children.push_back(std::move(body));
+  return out;
+}
+
 ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_ptr<const QueryContext>& where) {
   Parts parts = c.name;
   std::string name = lower_case(parts.back());
@@ -208,15 +248,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   }
   if (entry && (name == "grouping" || name == "grouping_id")) {
     std::vector<std::string> names;
-    auto args = call_arguments(c, env, &names);
-    auto out = std::make_shared<Call>();
-    out->function = entry;
-    out->name = name;
-    out->type = name == "grouping" ? DataType(TypeId::kByte) : conf_.flag("spark.sql.legacy.integerGroupingId") ? DataType(TypeId::kInt) : DataType(TypeId::kLong);
-    out->nullable = false;
-    out->children = std::move(args);
-    out->context = where;
-    return out;
+    return grouping_call(name, call_arguments(c, env, &names));
   }
 
   std::shared_ptr<const UserFunction> user;
@@ -264,9 +296,33 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   for (auto& a : args)
     if (a && a->kind == ExprKind::kAlias) a = a->children[0];
 
+  for (const auto& a : args)
+    if (a && is_generator(*a)) {
+      std::string text = name + "(";
+      for (size_t i = 0; i < args.size(); ++i) text += (i ? ", " : "") + (args[i] ? pretty_sql(*args[i]) : "");
+      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(text + ")")}});
+    }
   if (user) return user_call(*user, std::move(args), std::move(names));
   if (sql_function) return inline_sql_function(*sql_function, std::move(args), names);
 
+  // percentile_cont(p) WITHIN GROUP (ORDER BY x), mode() WITHIN GROUP (ORDER BY x): the ordered value is the first argument.
+  std::string within_text;
+  if (!order.empty() && is_aggregate && (name == "percentile_cont" || name == "percentile_disc" || name == "mode")) {
+    if (order.size() != 1)
+      throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS",
+                           {{"funcName", name_text({name})}, {"expectedNum", "1"}, {"actualNum", std::to_string(order.size())}});
+    const auto& by = as<SortOrder>(*order[0]);
+    within_text = name + "(" + (c.distinct ? "DISTINCT " : "");
+    for (size_t i = 0; i < args.size(); ++i) within_text += (i ? ", " : "") + pretty_sql(*args[i]);
+    within_text += ") WITHIN GROUP (ORDER BY " + pretty_sql(*by.children[0]) + (by.ascending ? "" : " DESC") + ")";
+    args.insert(args.begin(), by.children[0]);
+    if (name == "mode") args.push_back(make_bool(true));
+    if (!by.ascending)
+      if (const auto* down = find_function(name + "_desc")) entry = down;
+    order.clear();
+  } else if (is_aggregate && (name == "percentile_cont" || name == "percentile_disc") && !c.internal) {
+    throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", {{"funcName", name_text({name})}});
+  }
   CallContext context{conf_, mode(), name};
   bool has_names = std::any_of(names.begin(), names.end(), [](const std::string& n) { return !n.empty(); });
   if (has_names) args = arrange_arguments(*entry, std::move(args), names, name);
@@ -302,7 +358,23 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     copy->text = std::move(text);
     return apply_clauses(copy, c, filter, {});
   }
+  if (entry->flags & kLambda) {
+    for (const auto& alternative : signature_of(*entry).alternatives) {
+      if (!alternative.accepts(args.size())) continue;
+      for (size_t i = 0; i < args.size(); ++i) {
+        const auto* p = alternative.parameter(i);
+        if (p && p->type.kind == TypeSpec::Kind::kLambda && args[i] && args[i]->kind != ExprKind::kLambda)
+          args[i] = constant_lambda(*entry, args, i, p->type.parts.size() - 1);
+      }
+      break;
+    }
+  }
   auto value = resolve_call(*entry, std::move(args), context, where);
+  if (!within_text.empty() && value->kind == ExprKind::kAggregate) {
+    auto n = std::make_shared<AggregateCall>(as<AggregateCall>(*value));
+    n->text = within_text;
+    value = n;
+  }
   return apply_clauses(std::move(value), c, filter, std::move(order));
 }
 
@@ -401,7 +473,7 @@ std::vector<std::pair<std::string, ExprPtr>> Analyzer::bind_parameters(const Sql
     }
     DataType t = without_char_varchar(data_type(p.type()));
     if (v->type != t && !v->type.same_type(t)) {
-      if (!can_store_assign(v->type, t, "ANSI"))
+      if (!can_cast(v->type, t, mode()))
         throw analysis_error("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", {{"sqlExpr", quote_sql(pretty_sql(*v))}, {"srcType", quote_sql(v->type.sql())}, {"targetType", quote_sql(t.sql())}});
       v = make_cast(v, t, mode());
     }

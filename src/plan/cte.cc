@@ -17,10 +17,13 @@ PlanPtr Analyzer::cte_reference(const std::string& name, const CteBinding& b) {
   r->id = b.id;
   if (b.uses) ++*b.uses;
   const auto& columns = b.plan ? b.plan->output : b.columns;
+  std::map<ExprId, ExprId> renamed;
   for (auto a : columns) {
     r->source_ids.push_back(a.id);
-    a.id = next_expr_id();
-    a.duplicate_of = 0;
+    ExprId fresh = next_expr_id();
+    renamed[a.id] = fresh;
+    a.id = fresh;
+    a.duplicate_of = a.duplicate_of && renamed.count(a.duplicate_of) ? renamed[a.duplicate_of] : 0;
     a.qualifier = {name};
     r->output.push_back(std::move(a));
   }
@@ -34,6 +37,15 @@ PlanPtr Analyzer::with(const tarn::sql::With& w) {
     decltype(ctes_)& c;
     ~Pop() { c.pop_back(); }
   } pop{ctes_};
+  define(w, *scope);
+  auto root = relation(w.root());
+  scope->output = root->output;
+  scope->hidden = root->hidden;
+  scope->children.push_back(root);
+  return scope;
+}
+
+void Analyzer::define(const tarn::sql::With& w, CteScope& scope) {
   for (const auto& cte : w.ctes()) {
     std::vector<std::string> columns(cte.columns().begin(), cte.columns().end());
     CteBinding b;
@@ -46,13 +58,8 @@ PlanPtr Analyzer::with(const tarn::sql::With& w) {
     }
     b.plan = plan;
     ctes_.back()[cte.name()] = b;
-    scope->definitions.push_back({b.id, cte.name(), plan});
+    scope.definitions.push_back({b.id, cte.name(), plan});
   }
-  auto root = relation(w.root());
-  scope->output = root->output;
-  scope->hidden = root->hidden;
-  scope->children.push_back(root);
-  return scope;
 }
 
 // Whether the name stands somewhere as a table (a cheap look; a shadowing inner WITH only costs a recursive analysis that then
@@ -92,6 +99,16 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
   std::vector<std::shared_ptr<tarn::sql::Rel>> keep;
   std::vector<std::string> outer_names;
   std::vector<int> outer_withs;
+  std::shared_ptr<CteScope> inner;
+  int inner_frames = 0;
+  struct PopFrames {
+    decltype(ctes_)& c;
+    int& n;
+    ~PopFrames() {
+      for (; n > 0; --n) c.pop_back();
+    }
+  } pop_frames{ctes_, inner_frames};
+  size_t own_frame = ctes_.size() - 1;
   for (;;) {
     if (q->has_extension()) {
       auto r = std::make_shared<tarn::sql::Rel>();
@@ -100,6 +117,19 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
         kept_.push_back(r);
         outer_names.assign(r->subquery_column_aliases().names().begin(), r->subquery_column_aliases().names().end());
         q = &r->subquery_column_aliases().input();
+        continue;
+      }
+    }
+    if (q->has_extension()) {
+      // WITH inside: its definitions stand around the recursion.
+      auto r = std::make_shared<tarn::sql::Rel>();
+      if (q->extension().UnpackTo(r.get()) && r->has_with()) {
+        kept_.push_back(r);
+        if (!inner) inner = std::make_shared<CteScope>();
+        ctes_.emplace_back();
+        ++inner_frames;
+        define(r->with(), *inner);
+        q = &r->with().root();
         continue;
       }
     }
@@ -130,7 +160,7 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
   const auto& u = q->set_op();
   bool all = u.is_all() && !dedup;
   if (mentions(u.left_input(), cte.name())) throw error("INVALID_RECURSIVE_CTE");
-  if (!all) throw error("INVALID_RECURSIVE_CTE");
+  if (!all) throw error("UNION_NOT_SUPPORTED_IN_RECURSIVE_CTE");
   auto anchor = relation(u.left_input());
   const auto& names = !columns.empty() ? columns : outer_names;
   if (!names.empty()) anchor = rename_columns(anchor, names);
@@ -141,9 +171,9 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
   b.uses = &uses;
   b.columns = anchor->output;
   for (auto& a : b.columns) a.nullable = true;
-  ctes_.back()[cte.name()] = b;
+  ctes_[own_frame][cte.name()] = b;
   auto step = relation(u.right_input());
-  ctes_.back().erase(cte.name());
+  ctes_[own_frame].erase(cte.name());
   if (uses == 0) {
     if (!names.empty()) step = rename_columns(step, names);
     return make_set_operation(SetOperationType::kUnion, true, {anchor, step}, "UNION");
@@ -182,7 +212,10 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
     p->output.push_back(std::move(a));
   }
   p->children = {anchor, step};
-  return p;
+  if (!inner) return p;
+  inner->output = p->output;
+  inner->children.push_back(p);
+  return inner;
 }
 
 // The recursive reference must not stand where rows are taken together or may be missing.

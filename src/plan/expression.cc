@@ -34,6 +34,7 @@ ExprPtr make_ref(const Attribute& a, bool outer) {
   e->name = a.name;
   e->qualifier = a.qualifier;
   e->metadata = a.metadata;
+  e->duplicate_of = a.duplicate_of;
   e->outer = outer;
   return e;
 }
@@ -83,6 +84,7 @@ Attribute to_attribute(const Expression& named) {
     out.name = a->name;
     out.qualifier = a->qualifier;
     out.metadata = a->metadata;
+    out.duplicate_of = a->duplicate_of;
     return out;
   }
   if (auto* a = try_as<Alias>(named)) {
@@ -299,6 +301,12 @@ bool equal_values(const Value& a, const Value& b) {
 
 const Expression& strip(const Expression& e) { return e.kind == ExprKind::kAlias ? strip(*e.children[0]) : e; }
 
+bool is_commutative(const std::string& name) {
+  for (const char* n : {"+", "*", "=", "==", "<=>", "and", "or", "&", "|", "^"})
+    if (name == n) return true;
+  return false;
+}
+
 bool equal_lists(const std::vector<ExprPtr>& a, const std::vector<ExprPtr>& b, std::vector<std::pair<ExprId, ExprId>>& bound);
 
 bool equal(const Expression& left, const Expression& right, std::vector<std::pair<ExprId, ExprId>>& bound) {
@@ -323,6 +331,9 @@ bool equal(const Expression& left, const Expression& right, std::vector<std::pai
     case ExprKind::kCall: {
       const auto &x = as<Call>(a), &y = as<Call>(b);
       if (x.function != y.function || x.mode != y.mode || !(a.type == b.type)) return false;
+      // a + b is b + a.
+      if (a.children.size() == 2 && is_commutative(x.name) && equal(*a.children[0], *b.children[1], bound) && equal(*a.children[1], *b.children[0], bound))
+        return true;
       break;
     }
     case ExprKind::kCast:

@@ -73,6 +73,7 @@ struct AttributeRef : Expression {
   std::string name;                    // for messages and generated names
   std::vector<std::string> qualifier;
   std::string metadata;
+  ExprId duplicate_of = 0;             // as Attribute::duplicate_of
   bool outer = false;                  // a correlated reference to the plan around this subquery
   AttributeRef() : Expression(kKind) {}
 };

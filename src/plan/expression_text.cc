@@ -143,17 +143,16 @@ std::string day_time_interval_text(int64_t micros, const DataType& type) {
   uint64_t u = negative ? 0 - static_cast<uint64_t>(micros) : static_cast<uint64_t>(micros);
   uint64_t seconds = u / 1000000;
   std::string out = negative ? "-" : "";
-  auto leading = [&](uint64_t v) { return std::to_string(v); };
   auto follow = [&](uint64_t v) { return two(static_cast<int64_t>(v)); };
   uint64_t hours = seconds / 3600, minutes = seconds / 60;
   std::string tail = fraction(static_cast<int64_t>(u % 1000000), 6);
   for (int f = from; f <= to; ++f) {
     if (f > from) out += f == 1 ? " " : ":";
     switch (f) {
-      case kDay: out += leading(seconds / 86400); break;
-      case kHour: out += f == from ? leading(hours) : follow(hours % 24); break;
-      case kMinute: out += f == from ? leading(minutes) : follow(minutes % 60); break;
-      default: out += (f == from ? leading(seconds) : follow(seconds % 60)) + tail;
+      case kDay: out += std::to_string(seconds / 86400); break;
+      case kHour: out += follow(f == from ? hours : hours % 24); break;
+      case kMinute: out += follow(f == from ? minutes : minutes % 60); break;
+      default: out += follow(f == from ? seconds : seconds % 60) + tail;
     }
   }
   return "INTERVAL '" + out + "' " + names[from] + (from == to ? "" : std::string(" TO ") + names[to]);
@@ -334,7 +333,7 @@ class Writer {
 
   std::string call(const Call& c) const {
     const auto& a = c.children;
-    const auto& n = c.name;
+    const std::string n = c.name == "==" ? "=" : c.name;
     auto arg = [&](size_t i) { return write(*a[i]); };
     if (c.function == &kGetStructField) return arg(0) + "." + (pretty_ ? n : quote_identifier(n));
     if (c.function == &kGetArrayStructFields) return arg(0) + "." + (pretty_ ? n : quote_identifier(n));
@@ -417,12 +416,9 @@ class Writer {
   }
 
   std::string subquery(const SubqueryExpr& s) const {
-    // Outer references are the expression's arguments, in order of first use.
+    // Outer references are the expression's arguments, in order of use.
     std::string outer;
-    std::vector<ExprId> seen;
     for (const auto& r : outer_references(*s.plan)) {
-      if (std::find(seen.begin(), seen.end(), as<AttributeRef>(*r).id) != seen.end()) continue;
-      seen.push_back(as<AttributeRef>(*r).id);
       outer += (outer.empty() ? "" : ", ") + (pretty_ ? as<AttributeRef>(*r).name : qualified(as<AttributeRef>(*r)));
     }
     switch (s.form) {

@@ -146,7 +146,9 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
     case sc::Expression::kUnresolvedExtractValue: {
       auto child = expression(e.unresolved_extract_value().child(), env);
       auto key = expression(e.unresolved_extract_value().extraction(), env);
-      return extract_value(child, key, case_sensitive_, mode());
+      if (child->kind == ExprKind::kAlias) child = child->children[0];
+      if (key->kind == ExprKind::kAlias) key = key->children[0];
+      return extract_value(child, key, case_sensitive_, mode(), true);
     }
     case sc::Expression::kUpdateFields: return update_fields(e.update_fields(), env);
     case sc::Expression::kUnresolvedNamedLambdaVariable: {
@@ -231,7 +233,10 @@ ExprPtr Analyzer::fields(ExprPtr base, const Parts& parts, size_t from) {
 }
 
 ExprPtr Analyzer::found_column(const Scope::Found& f, const Parts& parts, bool outer) {
-  return fields(make_ref(*f.attribute, outer), parts, f.used);
+  // The column is called as it was written.
+  Attribute a = *f.attribute;
+  a.name = parts[f.used - 1];
+  return fields(make_ref(a, outer), parts, f.used);
 }
 
 ExprPtr Analyzer::attribute(const sc::Expression::UnresolvedAttribute& a, Env& env) {
@@ -257,13 +262,20 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
   // Clauses above a SELECT list see its names first, except inside aggregate functions.
   if (env.block && env.in_aggregate == 0) {
     const SelectItem* hit = nullptr;
+    size_t used = 0;
     for (const auto& item : env.block->items) {
       if (item.generator) continue;
       auto a = to_attribute(*item.expression);
-      bool match = same_name(a.name, parts.back(), case_sensitive_) && a.qualifier.size() + 1 >= parts.size();
-      for (size_t k = 0; match && k + 1 < parts.size(); ++k)
-        match = same_name(a.qualifier[a.qualifier.size() - (parts.size() - 1) + k], parts[k], case_sensitive_);
-      if (!match) continue;
+      // The last part that names the column; those behind it are fields.
+      size_t at = parts.size();
+      for (size_t n = std::min(parts.size(), a.qualifier.size() + 1); n > 0 && at == parts.size(); --n) {
+        bool match = same_name(a.name, parts[n - 1], case_sensitive_);
+        for (size_t k = 0; match && k + 1 < n; ++k) match = same_name(a.qualifier[a.qualifier.size() - (n - 1) + k], parts[k], case_sensitive_);
+        if (match) at = n - 1;
+      }
+      if (at == parts.size()) continue;
+      if (hit && used != at + 1) continue;
+      used = at + 1;
       if (hit && to_attribute(*hit->expression).id != a.id && !semantic_equals(*hit->expression, *item.expression)) {
         throw analysis_error("AMBIGUOUS_REFERENCE", {{"name", name_text(parts)}, {"referenceNames", "[" + name_text({a.name}) + ", " + name_text({a.name}) + "]"}});
       }
@@ -271,36 +283,70 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
     }
     if (hit) {
       const auto& x = hit->expression;
-      if (env.block_values) return x->kind == ExprKind::kAlias ? x->children[0] : x;
-      return make_ref(to_attribute(*x));
+      try {
+        return fields(env.block_values ? (x->kind == ExprKind::kAlias ? x->children[0] : x) : make_ref(to_attribute(*x)), parts, used);
+      } catch (const SparkError&) {
+        // No such field: perhaps a column of the input has it.
+        bool other = false;
+        try {
+          other = env.scope && env.scope->find(parts).attribute;
+        } catch (const SparkError&) {
+        }
+        if (!other) throw;
+      }
     }
   }
 
   if (env.scope) {
     auto found = env.scope->find(parts);
-    if (found.attribute) return found_column(found, parts, false);
+    if (found.attribute) {
+      // Above a GROUP BY only what it groups by is left of the input.
+      if (env.block && env.block->aggregated && env.in_aggregate == 0) {
+        ExprId id = found.attribute->id;
+        bool grouped = std::any_of(env.block->groupings.begin(), env.block->groupings.end(), [&](const ExprPtr& g) {
+          return any_of(*g, [&](const Expression& e) {
+            auto* a = try_as<AttributeRef>(e);
+            return a && a->id == id;
+          });
+        });
+        if (!grouped) {
+          auto list = std::make_shared<OneRow>();
+          for (const auto& i : env.block->items)
+            if (!i.generator) list->output.push_back(to_attribute(*i.expression));
+          throw Scope({list}, nullptr, case_sensitive_).unresolved(parts);
+        }
+      }
+      return found_column(found, parts, false);
+    }
   }
   if (env.lateral && !parts.empty()) {
-    const Alias* hit = nullptr;
+    std::optional<Attribute> hit;
     int hits = 0;
-    for (const auto& item : *env.lateral)
+    for (const auto& item : *env.lateral) {
       if (auto* a = try_as<Alias>(item.expression); a && same_name(a->name, parts[0], case_sensitive_)) {
-        hit = a;
+        hit = to_attribute(*a);
         ++hits;
       }
+      if (item.names.empty()) continue;
+      for (const auto& c : item.columns)
+        if (same_name(c.name, parts[0], case_sensitive_)) {
+          hit = c;
+          ++hits;
+        }
+    }
     if (hits > 1) throw analysis_error("AMBIGUOUS_LATERAL_COLUMN_ALIAS", {{"name", name_text(parts)}, {"n", std::to_string(hits)}});
     if (hit) {
       if (env.in_aggregate)
         throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", {{"lca", name_text(parts)}, {"aggFunc", "\"aggregate function\""}});
-      return fields(make_ref(to_attribute(*hit)), parts, 1);
+      return fields(make_ref(*hit), parts, 1);
     }
   }
   if (auto f = literal_function(parts)) return f;
-  if (env.scope)
-    for (const Scope* s = env.scope->outer(); s; s = s->outer()) {
-      auto found = s->find(parts);
-      if (found.attribute) return found_column(found, parts, true);
-    }
+  // Correlation reaches one query outward.
+  if (env.scope && env.scope->outer()) {
+    auto found = env.scope->outer()->find(parts);
+    if (found.attribute) return found_column(found, parts, true);
+  }
   if (auto p = parameter(parts)) return p;
   if (context_.default_values && parts.size() == 1 && same_name(parts[0], "DEFAULT", false)) {
     auto marker = std::make_shared<Literal>();
@@ -316,7 +362,7 @@ ExprPtr Analyzer::literal_function(const Parts& parts) {
   if (parts.size() != 1) return nullptr;
   static const char* const names[] = {"current_date", "current_timestamp", "current_time", "current_user", "user", "session_user"};
   std::string name = lower_case(parts[0]);
-  if (name == "grouping__id") return call("grouping_id", {});
+  if (name == "grouping__id") return grouping_call("grouping_id", {});
   for (const char* n : names)
     if (name == n) {
       if (find_function(name)) return call(name, {});
@@ -544,6 +590,7 @@ void Analyzer::named(const sc::Expression& e, Env& env, std::vector<SelectItem>&
       item.expression = child;
       item.generator = true;
       item.names.assign(e.alias().name().begin(), e.alias().name().end());
+      item.columns = generator_columns(child, false, item.names);
       out.push_back(std::move(item));
       return;
     }
@@ -569,6 +616,7 @@ void Analyzer::named(const sc::Expression& e, Env& env, std::vector<SelectItem>&
   if (is_generator(*value)) {
     item.expression = value;
     item.generator = true;
+    item.columns = generator_columns(value, false, {});
     out.push_back(std::move(item));
     return;
   }

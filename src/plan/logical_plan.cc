@@ -194,6 +194,7 @@ class Refresher {
         if (it == ids_.end()) return nullptr;
         auto n = std::make_shared<AttributeRef>(*a);
         n->id = it->second;
+        if (auto d = ids_.find(a->duplicate_of); d != ids_.end()) n->duplicate_of = d->second;
         return n;
       }
       if (auto* a = try_as<Alias>(*x)) {

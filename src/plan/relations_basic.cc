@@ -140,6 +140,15 @@ PlanPtr Analyzer::sql_rel(const tarn::sql::Rel& r) {
     case R::kWith: return with(r.with());
     case R::kSubqueryColumnAliases: {
       const auto& a = r.subquery_column_aliases();
+      const auto* below = a.input().has_subquery_alias() ? &a.input().subquery_alias().input() : &a.input();
+      if (below->has_unresolved_table_valued_function()) {
+        auto p = relation(a.input());
+        if (static_cast<size_t>(a.names_size()) != p->output.size())
+          throw analysis_error("NUM_TABLE_VALUE_ALIASES_MISMATCH", {{"funcName", name_text({below->unresolved_table_valued_function().function_name()})},
+                                                                   {"aliasesNum", std::to_string(a.names_size())},
+                                                                   {"outColsNum", std::to_string(p->output.size())}});
+        return rename_columns(p, {a.names().begin(), a.names().end()});
+      }
       return rename_columns(relation(a.input()), {a.names().begin(), a.names().end()});
     }
     case R::kLateralView: return lateral_view(r.lateral_view());
@@ -335,10 +344,29 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       Env env = env_over(scope, "Sort");
       order = sort_order(o, env);
     } catch (const SparkError& error) {
-      if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
+      bool field = error.condition() == "FIELD_NOT_FOUND" || error.condition() == "INVALID_EXTRACT_BASE_FIELD_TYPE";
+      bool ambiguous = error.condition() == "AMBIGUOUS_REFERENCE" && block && !block->aggregated;
+      if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !(field && block) && !ambiguous) throw;
+      if (ambiguous) {
+        // Two columns of the list have the name: the input's column of that name decides.
+        Scope below({block->input}, around_, case_sensitive_);
+        Env env = env_over(below, "Sort");
+        try {
+          auto one = sort_order(o, env);
+          auto ids_of = referenced_ids(*one);
+          auto exposed = expose(input, ids_of);
+          if (!exposed) throw error;
+          input = exposed;
+          orders.push_back(one);
+          continue;
+        } catch (const SparkError&) {
+          throw error;
+        }
+      }
       first = error;
     }
-    bool needs_block = order && (contains_aggregate(*order) || contains_window(*order));
+    bool needs_block = order && (contains_aggregate(*order) || contains_window(*order) || contains_grouping_call(*order));
+    if (order && contains_grouping_call(*order) && !(block && block->grouping_sets)) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
     // 2. What the SELECT list could have returned.
     if ((!order || needs_block) && block) {
       auto b = wider ? wider : std::make_shared<SelectBlock>(*block);
@@ -371,6 +399,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       }
     }
     // 3. Columns further down.
+    if (!order && !first->condition().starts_with("UNRESOLVED_COLUMN")) throw *first;
     if (!order) {
       for (PlanPtr level = input; !order;) {
         if (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort && level->kind != PlanKind::kSample &&

@@ -46,7 +46,11 @@ class GroupSplitter {
     if (e->kind == ExprKind::kLiteral) return e;  // a constant that is also grouped by needs no column
     for (size_t i = 0; i < block_.groupings.size(); ++i)
       if (semantic_equals(*e, *block_.groupings[i])) return grouping(i, *e);
-    if (auto* c = try_as<Call>(*e); c && (c->name == "grouping" || c->name == "grouping_id")) return aggregate(check_grouping_call(e));
+    if (auto* c = try_as<Call>(*e); c && (c->name == "grouping" || c->name == "grouping_id")) {
+      auto checked = check_grouping_call(e);
+      if (checked->children.empty()) return make_cast(make_int(0), e->type, EvalMode::kAnsi);
+      return aggregate(checked);
+    }
     if (is_aggregate_node(*e)) return aggregate(e);
     if (auto* w = try_as<WindowExpr>(*e)) {
       // The windowed function stays; its arguments may be aggregates.
@@ -69,6 +73,7 @@ class GroupSplitter {
  private:
   ExprPtr grouping(size_t i, const Expression& as_written) {
     const auto& g = block_.groupings[i];
+    if (block_.grouping_sets && in_no_set(i)) return make_null(g->type);
     if (!columns_[i]) {
       if (auto* a = try_as<AttributeRef>(*g)) {
         // The column keeps its name and id; under grouping sets it may become null.
@@ -97,6 +102,12 @@ class GroupSplitter {
       return n;
     }
     return columns_[i];
+  }
+
+  bool in_no_set(size_t i) const {
+    for (const auto& s : *block_.grouping_sets)
+      if (std::find(s.begin(), s.end(), static_cast<int>(i)) != s.end()) return false;
+    return true;
   }
 
   bool in_some_set_only(size_t i) const {
@@ -272,8 +283,10 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
     items.push_back(i);
   }
   std::set<ExprId> lateral;
-  for (const auto& i : items)
+  for (const auto& i : items) {
     if (auto* a = try_as<Alias>(i.expression)) lateral.insert(a->id);
+    for (const auto& c : i.columns) lateral.insert(c.id);
+  }
 
   std::vector<ExprPtr> used;
   for (const auto& i : items) used.push_back(i.expression);
@@ -296,6 +309,24 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
     agg->groupings = block.groupings;
     for (auto& g : agg->groupings)
       if (g->kind == ExprKind::kAlias) g = g->children[0];
+    // Constants make no groups, but GROUP BY 'x' alone still has none over no rows: then the constant is a column of the input.
+    std::vector<ExprPtr> constants;
+    if (!block.grouping_sets) {
+      bool all = std::all_of(agg->groupings.begin(), agg->groupings.end(), [](const ExprPtr& g) { return g->kind == ExprKind::kLiteral; });
+      if (!all) std::erase_if(agg->groupings, [](const ExprPtr& g) { return g->kind == ExprKind::kLiteral; });
+      else if (!agg->groupings.empty()) agg->groupings.resize(1);
+    }
+    for (auto& g : agg->groupings)
+      if (g->kind == ExprKind::kLiteral) {
+        constants.push_back(make_alias(g, "constant", true));
+        g = make_ref(to_attribute(*constants.back()));
+      }
+    if (!constants.empty()) {
+      std::vector<ExprPtr> list;
+      for (const auto& a : p->output) list.push_back(make_ref(a));
+      list.insert(list.end(), constants.begin(), constants.end());
+      p = make_project(p, std::move(list));
+    }
     agg->grouping_sets = block.grouping_sets;
     agg->aggregates = groups.take();
     if (agg->aggregates.empty()) agg->aggregates.push_back(make_alias(make_int(1), "1", true));
@@ -350,8 +381,8 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
                            {{"expression", quote_sql(pretty_sql(i.expression->kind == ExprKind::kAlias ? *i.expression->children[0] : *i.expression))}});
     }
   }
-  if (generators > 1) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
-  if (generators == 1) {
+  if (generators > 1 && block.aggregated) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
+  if (generators > 0) {
     std::vector<SelectItem> flat;
     for (auto& i : items) {
       if (!i.generator) {
@@ -361,7 +392,7 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
       for (const auto& c : i.expression->children)
         if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(pretty_sql(*i.expression))}});
       size_t before = p->output.size();
-      p = generator_plan(p, inline_lateral(i.expression), i.outer, i.names, {});
+      p = i.columns.empty() ? generator_plan(p, inline_lateral(i.expression), i.outer, i.names, {}) : generator_plan(p, inline_lateral(i.expression), i.outer, i.columns);
       for (size_t k = before; k < p->output.size(); ++k) {
         SelectItem column;
         column.expression = make_ref(p->output[k]);

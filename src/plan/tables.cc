@@ -413,6 +413,24 @@ PlanPtr Analyzer::time_travel(const tarn::sql::TimeTravel& t) {
 // ---------------------------------------------------------------------------------------------------------- rows by functions
 
 PlanPtr Analyzer::generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, const std::vector<std::string>& names, std::vector<std::string> qualifier) {
+  auto columns = generator_columns(generator, outer, names);
+  for (auto& a : columns) a.qualifier = qualifier;
+  return generator_plan(std::move(child), generator, outer, std::move(columns));
+}
+
+PlanPtr Analyzer::generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, std::vector<Attribute> columns) {
+  auto g = std::make_shared<Generate>();
+  g->generator = generator;
+  g->outer = outer || as<Call>(*generator).function->name().ends_with("_outer");
+  g->output = child->output;
+  g->output.insert(g->output.end(), columns.begin(), columns.end());
+  g->hidden = child->hidden;
+  g->generator_output = std::move(columns);
+  g->children.push_back(std::move(child));
+  return g;
+}
+
+std::vector<Attribute> Analyzer::generator_columns(const ExprPtr& generator, bool outer, const std::vector<std::string>& names) {
   const auto& c = as<Call>(*generator);
   std::string name(c.function->name());
   if (name.ends_with("_outer")) {
@@ -477,16 +495,7 @@ PlanPtr Analyzer::generator_plan(PlanPtr child, const ExprPtr& generator, bool o
     }
     for (size_t i = 0; i < names.size(); ++i) columns[i].name = names[i];
   }
-  for (auto& a : columns) a.qualifier = qualifier;
-  auto g = std::make_shared<Generate>();
-  g->generator = generator;
-  g->outer = outer;
-  g->output = child->output;
-  g->output.insert(g->output.end(), columns.begin(), columns.end());
-  g->hidden = child->hidden;
-  g->generator_output = std::move(columns);
-  g->children.push_back(std::move(child));
-  return g;
+  return columns;
 }
 
 PlanPtr Analyzer::lateral_view(const tarn::sql::LateralView& v) {

@@ -101,10 +101,6 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       int side = b.following ? 1 : -1;
       return b.kind == FrameBound::Kind::kUnbounded ? 2 * side : side;
     };
-    if (place(out->lower) > place(out->upper)) {
-      throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
-                           {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"comparison", "less than or equal"}});
-    }
     if (!out->rows && (out->lower.kind == FrameBound::Kind::kOffset || out->upper.kind == FrameBound::Kind::kOffset)) {
       if (out->order_by.empty()) throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_WITHOUT_ORDER", {{"sqlExpr", quote_sql(pretty_sql(*f))}});
       if (out->order_by.size() > 1)
@@ -132,6 +128,10 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
                                {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"location", b == &out->lower ? "lower" : "upper"}, {"exprType", quote_sql(b->offset->type.sql())}, {"expectedType", "\"INT\""}});
         b->offset = make_cast(b->offset, TypeId::kInt, mode());
       }
+    }
+    if (place(out->lower) > place(out->upper)) {
+      throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
+                           {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"comparison", "less than or equal"}});
     }
   } else {
     out->lower.kind = FrameBound::Kind::kUnbounded;
@@ -175,6 +175,9 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       out->lower = out->upper = b;
     }
   } else if (auto* a = try_as<AggregateCall>(*f)) {
+    for (const char* n : {"percentile_cont", "percentile_disc", "median"})
+      if (a->name == n && (!out->order_by.empty() || given))
+        throw analysis_error("INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC", {{"aggFunc", quote_sql(pretty_sql(*f))}});
     if (a->distinct)
       throw analysis_error("DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", {{"windowExpr", quote_sql(window_text(f, *out))}});
   }
