@@ -350,7 +350,55 @@ PlanPtr Analyzer::sql_unpivot(const tarn::sql::SqlUnpivot& u) {
   return make_unpivot(child, std::move(ids), std::move(sets), u.name_column(), {u.value_columns().begin(), u.value_columns().end()}, u.include_nulls());
 }
 
-// The result's columns are the values of the index column: they are only known when the query runs.
-PlanPtr Analyzer::transpose(const sc::Transpose&) { throw not_built("transpose()"); }
+// The result's columns are the values of the index column: the rows are read now and come back as constants.
+PlanPtr Analyzer::transpose(const sc::Transpose& t) {
+  auto child = relation(t.input());
+  if (child->output.empty()) return child;
+  if (!context_.collect) throw not_built("transpose() in this place");
+  ExprPtr index = make_ref(child->output[0]);
+  if (t.index_columns_size() > 0) {
+    Scope scope = scope_of(child);
+    Env env = env_over(scope, "Transpose");
+    index = expression(t.index_columns(0), env);
+  }
+  auto* ref = try_as<AttributeRef>(*index);
+  if (!ref) throw analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", {{"reason", "Index column must be an atomic attribute"}});
+  if (index->type.is_nested() || index->type.id() == TypeId::kVariant || index->type.id() == TypeId::kCalendarInterval || index->type.id() == TypeId::kNull)
+    throw analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", {{"reason", "Index column must be of atomic type, but found: " + index->type.catalog_string()}});
+  std::vector<ExprPtr> list{make_alias(make_cast(index, TypeId::kString, mode()), "key")};
+  std::vector<Attribute> rest;
+  std::optional<DataType> type;
+  for (const auto& a : child->output) {
+    if (a.id == ref->id) continue;
+    auto common = type ? common_type(*type, a.type, conf_.ansi()) : a.type;
+    if (!common) throw analysis_error("TRANSPOSE_NO_LEAST_COMMON_TYPE", {{"dt1", quote_sql(type->sql())}, {"dt2", quote_sql(a.type.sql())}});
+    type = common;
+    rest.push_back(a);
+  }
+  for (const auto& a : rest) list.push_back(make_alias(make_cast(make_ref(a), *type, mode()), a.name));
+  auto order = std::make_shared<SortOrder>();
+  order->type = index->type;
+  order->children.push_back(index);
+  int64_t most = conf_.integer("spark.sql.transposeMaxValues");
+  auto sorted = sort(make_filter(child, call("isnotnull", {index})), {order}, true);
+  auto rows = context_.collect(make_limit(make_project(sorted, std::move(list)), make_int(static_cast<int32_t>(most + 1)), nullptr));
+  if (static_cast<int64_t>(rows.size()) > most)
+    throw analysis_error("TRANSPOSE_EXCEED_ROW_LIMIT", {{"maxValues", std::to_string(most)}, {"config", "spark.sql.transposeMaxValues"}});
+  auto v = std::make_shared<Values>();
+  v->output.push_back({next_expr_id(), "key", TypeId::kString, false, "", {}});
+  for (const auto& row : rows) {
+    Attribute a;
+    a.id = next_expr_id();
+    a.name = row[0].get<std::string>();
+    a.type = *type;
+    v->output.push_back(std::move(a));
+  }
+  for (size_t k = 0; k < rest.size(); ++k) {
+    std::vector<ExprPtr> row{make_string(rest[k].name)};
+    for (const auto& from : rows) row.push_back(make_literal(*type, from[k + 1]));
+    v->rows.push_back(std::move(row));
+  }
+  return v;
+}
 
 }  // namespace tarn::plan
