@@ -1,5 +1,6 @@
 #include "engine/delta_dml.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -348,7 +349,12 @@ DmlResult update_rows(const DmlTarget& dml, const std::string& where, const std:
   DeltaScan changed_scan(changed), kept_scan(kept);
   auto new_value = [&](size_t i) { return i < values.size() && values[i] ? "(" + *values[i] + ")" : target.old_value(i); };
   auto old_value = [&](size_t i) { return target.old_value(i); };
-  std::string updated = "SELECT " + target.value_list(new_value) + " FROM " + target.rows(changed_scan);
+  std::set<std::string> given;
+  for (size_t i = 0; i < values.size() && i < target.fields().size(); ++i) {
+    if (values[i]) given.insert(target.fields()[i].name);
+  }
+  // Generated columns follow the columns that they are made of.
+  std::string updated = with_generated_columns("SELECT " + target.value_list(new_value) + " FROM " + target.rows(changed_scan), metadata, dml.lower, given);
   std::string query = updated;
   // Rows that stay come first, so that the checks, which they have met before, cost little more.
   if (!kept.files.empty()) query = "SELECT " + target.value_list(old_value) + " FROM " + target.rows(kept_scan) + " UNION ALL " + updated;
@@ -360,7 +366,7 @@ DmlResult update_rows(const DmlTarget& dml, const std::string& where, const std:
   }
   if (target.change_feed) {
     std::string before = "SELECT " + target.value_list(old_value) + ", 'update_preimage' AS _change_type FROM " + target.rows(changed_scan);
-    std::string after = "SELECT " + target.value_list(new_value) + ", 'update_postimage' AS _change_type FROM " + target.rows(changed_scan);
+    std::string after = "SELECT *, 'update_postimage' AS _change_type FROM (" + updated + ")";
     target.write_changes(txn, metadata, before + " UNION ALL " + after, op, "numAddedChangeFiles");
   }
   dml_metrics(op, n);
@@ -511,13 +517,8 @@ DmlResult merge_rows(const DmlTarget& dml, const MergeSource& source, const std:
       }
       return cases.empty() ? null_of(i) : "CASE" + cases + " ELSE " + null_of(i) + " END";
     });
-    insert_rows = "SELECT " + insert_rows + "%CHANGE% FROM " + unmatched + " AS i WHERE " + kAct + " >= 0";
+    insert_rows = "SELECT " + insert_rows + " FROM " + unmatched + " AS i WHERE " + kAct + " >= 0";
   }
-  auto insert_sql = [&](const std::string& change) {
-    std::string out = insert_rows;
-    out.replace(out.find("%CHANGE%"), 8, change);
-    return out;
-  };
 
   for (size_t a = 0; a < acts.size(); ++a) {
     bool by_source = static_cast<int>(a) >= by_source_first;
@@ -541,8 +542,18 @@ DmlResult merge_rows(const DmlTarget& dml, const MergeSource& source, const std:
 
   bool evolves = metadata.schema_string != target.snapshot.metadata().schema_string;
   if (touched.empty() && result.inserted == 0 && !evolves) return result;
-  std::string query = touched.empty() ? "" : "SELECT " + names(after) + " FROM " + joined + " AS j WHERE NOT (" + deletes + ")";
-  if (!insert_rows.empty() && result.inserted > 0) query += (query.empty() ? "" : " UNION ALL ") + insert_sql("");
+  // Generated columns that a clause does not set follow the others; in rows that are only copied they already do.
+  std::set<std::string> given_updates, given_inserts;
+  for (size_t i = 0; i < width; ++i) {
+    auto sets = [&](const MergeClause& c) { return i < c.values.size() && c.values[i].has_value(); };
+    const std::string& name = new_schema.fields[i].name;
+    if (std::any_of(acts.begin(), acts.end(), [&](const MergeClause* c) { return sets(*c); })) given_updates.insert(name);
+    if (std::any_of(not_matched.begin(), not_matched.end(), sets)) given_inserts.insert(name);
+  }
+  auto generated = [&](const std::string& rows, const std::set<std::string>& given) { return with_generated_columns(rows, metadata, dml.lower, given); };
+  std::string query = touched.empty() ? "" : generated("SELECT " + names(after) + " FROM " + joined + " AS j WHERE NOT (" + deletes + ")", given_updates);
+  std::string inserted_rows = insert_rows.empty() || result.inserted == 0 ? "" : generated(insert_rows, given_inserts);
+  if (!inserted_rows.empty()) query += (query.empty() ? "" : " UNION ALL ") + inserted_rows;
   int64_t removed_bytes = 0, copied = 0;
   DataFiles written;
   if (!query.empty()) written = write_data_files(connection, target.table->path(), metadata, query, row_checks(metadata, dml.lower));
@@ -556,9 +567,9 @@ DmlResult merge_rows(const DmlTarget& dml, const MergeSource& source, const std:
     std::string changes;
     auto before = [&](size_t i) { return unchanged(i); };
     changes = "SELECT " + names(before) + ", 'update_preimage' AS _change_type FROM " + joined + " AS j WHERE (" + updates + ")";
-    changes += " UNION ALL SELECT " + names(after) + ", 'update_postimage' FROM " + joined + " AS j WHERE (" + updates + ")";
+    changes += " UNION ALL SELECT *, 'update_postimage' FROM (" + generated("SELECT " + names(after) + " FROM " + joined + " AS j WHERE (" + updates + ")", given_updates) + ")";
     changes += " UNION ALL SELECT " + names(before) + ", 'delete' FROM " + joined + " AS j WHERE (" + deletes + ")";
-    if (!insert_rows.empty() && result.inserted > 0) changes += " UNION ALL " + insert_sql(", 'insert'");
+    if (!inserted_rows.empty()) changes += " UNION ALL SELECT *, 'insert' FROM (" + inserted_rows + ")";
     target.write_changes(txn, metadata, changes, op, "numTargetChangeFilesAdded");
   }
   int64_t added_files = static_cast<int64_t>(written.files.size());

@@ -164,6 +164,28 @@ TEST_CASE("constraints hold, or nothing is written") {
   CHECK(files == 1);  // failed writes leave nothing behind
 }
 
+TEST_CASE("generated columns follow the columns that they are made of") {
+  Lake lake;
+  DeltaCreateRequest create;
+  create.path = lake.path;
+  create.schema = DataType::structure({plan::make_field("id", TypeId::kInt), plan::make_field("g", TypeId::kInt, true, R"({"delta.generationExpression":"id * 2"})")});
+  create_delta(create);
+  auto lower = [](const TableRule& r, const DataType&) { return r.expression; };
+  auto both = Lake::schema({{"id", TypeId::kInt}, {"g", TypeId::kInt}});
+  auto with = [&](DeltaWriteRequest& w) { w.lower = lower; };
+  CHECK(condition_of([&] { lake.write("SELECT 1, 3", both, plan::SaveMode::kAppend, with); }) == "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES");
+  lake.write("SELECT 1, 2 UNION ALL SELECT 2, 4", both, plan::SaveMode::kAppend, with);
+  auto target = lake.target();
+  target.lower = lower;
+  update_rows(target, "t_id = 1", "", {"t_id + 10", std::nullopt}, lake.connection);
+  CHECK(lake.read() == Rows{"2|4", "11|22"});
+  target = lake.target();
+  target.lower = lower;
+  MergeClause change{MergeClause::Kind::kUpdate, "", "", {"t_id + 1", std::nullopt}}, insert{MergeClause::Kind::kInsert, "", "", {"sid", std::nullopt}};
+  merge_rows(target, {"SELECT 2 UNION ALL SELECT 50", {"sid"}}, "t_id = sid", "", {change}, {insert}, {}, lake.connection);
+  CHECK(lake.read() == Rows{"3|6", "11|22", "50|100"});
+}
+
 TEST_CASE("overwriting: all, by condition, by partition") {
   Lake lake;
   lake.write(kRows, Lake::usual(), plan::SaveMode::kErrorIfExists, [](DeltaWriteRequest& w) { w.partition_by = {"p"}; });

@@ -268,6 +268,29 @@ std::vector<RowCheck> row_checks(const delta::Metadata& metadata, const RuleLowe
   return out;
 }
 
+std::string with_generated_columns(const std::string& query, const delta::Metadata& metadata, const RuleLowering& lower, const std::set<std::string>& given,
+                                   const std::vector<std::string>& extra) {
+  auto schema = delta::parse_schema(metadata.schema_string);
+  std::map<std::string, std::string> computed;
+  for (const auto& g : delta::generated_columns(schema)) {
+    if (!given.count(g.column) && lower) {
+      computed[g.column] = lower({TableRule::Kind::kGenerated, g.column, g.expression}, DataType::from_json(metadata.schema_string));
+    }
+  }
+  if (computed.empty()) return query;
+  std::string select, names;
+  auto put = [&](const std::string& value, const std::string& name) {
+    select += (select.empty() ? "" : ", ") + value + " AS " + sql_identifier(name);
+    names += (names.empty() ? "" : ", ") + sql_identifier(name);
+  };
+  for (const auto& f : schema.fields) {
+    auto it = computed.find(f.name);
+    put(it == computed.end() ? sql_identifier(f.name) : "CAST((" + it->second + ") AS " + duckdb_type(f.type).ToString() + ")", f.name);
+  }
+  for (const auto& e : extra) put(sql_identifier(e), e);
+  return "SELECT " + select + " FROM (" + query + ") AS tarn_generated(" + names + ")";
+}
+
 DeltaWriteResult write_delta(const DeltaWriteRequest& r, duckdb::Connection& connection) {
   check_storable(r.schema);
   auto table = delta::Table::at(r.path);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,11 @@ std::vector<TableRule> table_rules(const delta::Metadata& metadata);
 // NOT NULL columns, CHECK constraints, invariants and generated columns as checks of rows. Throws DELTA_UNSUPPORTED_FEATURES_FOR_WRITE naming
 // the feature if there are rules and no lowering.
 std::vector<RowCheck> row_checks(const delta::Metadata& metadata, const RuleLowering& lower);
+
+// A query of the table's columns with its generated columns computed anew, but for those named in `given`. extra: columns of the query after
+// the table's, passed through.
+std::string with_generated_columns(const std::string& query, const delta::Metadata& metadata, const RuleLowering& lower, const std::set<std::string>& given,
+                                   const std::vector<std::string>& extra = {});
 
 struct DeltaWriteRequest {
   std::string path;
