@@ -160,7 +160,7 @@ std::vector<LogFile> list_log(const std::string& table_path, int64_t from) {
   } catch (const IoError& e) {
     if (e.kind() != IoError::Kind::kNotFound) throw;
     if (!store.stat(table_path)) {
-      throw analysis_error("DELTA_PATH_DOES_NOT_EXIST", {{"path", storage::display_uri(table_path)}});
+      throw analysis_error("PATH_NOT_FOUND", {{"path", storage::display_uri(table_path)}});
     }
   }
   std::vector<LogFile> out;

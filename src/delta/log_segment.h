@@ -35,7 +35,7 @@ struct LogSegment {
 };
 
 // All recognised files of the log from `from` on, by name. Throws DELTA_TABLE_NOT_FOUND if there is no _delta_log with any, and
-// DELTA_PATH_DOES_NOT_EXIST if not even the table's directory exists.
+// PATH_NOT_FOUND if not even the table's directory exists.
 std::vector<LogFile> list_log(const std::string& table_path, int64_t from = 0);
 
 // The segment of `version` (the newest if not given). `unusable`: paths of checkpoints that turned out to be damaged.

@@ -54,7 +54,7 @@ TEST_CASE("damaged logs are refused by name") {
   SUBCASE("no table") {
     TestTable t;
     CHECK(condition_of([&] { t.open()->snapshot(); }) == "DELTA_TABLE_NOT_FOUND");
-    CHECK(condition_of([&] { Table::at(t.path + "/none")->snapshot(); }) == "DELTA_PATH_DOES_NOT_EXIST");
+    CHECK(condition_of([&] { Table::at(t.path + "/none")->snapshot(); }) == "PATH_NOT_FOUND");
   }
   SUBCASE("a gap") {
     TestTable t;

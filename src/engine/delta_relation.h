@@ -61,7 +61,7 @@ class DeltaRelation : public plan::Relation {
 
 // Opens a path with read options (names without case): versionAsOf, timestampAsOf, readChangeFeed with startingVersion, startingTimestamp,
 // endingVersion, endingTimestamp. "/path@v12" and "/path@yyyyMMddHHmmssSSS" travel too where no such directory exists.
-// Throws SparkError: DELTA_TABLE_NOT_FOUND, DELTA_PATH_DOES_NOT_EXIST, DELTA_READ_TABLE_WITHOUT_COLUMNS, DELTA_VERSION_NOT_FOUND, …
+// Throws SparkError: DELTA_TABLE_NOT_FOUND, PATH_NOT_FOUND, DELTA_READ_TABLE_WITHOUT_COLUMNS, DELTA_VERSION_NOT_FOUND, …
 std::shared_ptr<const DeltaRelation> open_delta(const std::string& path, const std::vector<std::pair<std::string, std::string>>& options,
                                                 const plan::SessionConf& conf);
 // A snapshot as a relation (the target of DML).
