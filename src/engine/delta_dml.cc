@@ -79,13 +79,15 @@ struct Target {
     if (m.flag("delta.appendOnly") && snapshot.protocol().supports("appendOnly")) {
       throw SparkError(ErrorKind::kUnsupported, "DELTA_CANNOT_MODIFY_APPEND_ONLY", {{"table_name", table->path()}, {"config", "delta.appendOnly"}});
     }
-    // Rewritten rows would have to carry their ids along.
-    if (delta::is_enabled(snapshot.protocol(), m, "rowTracking")) {
-      throw SparkError(ErrorKind::kSpark, "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE",
-                       {{"tableNameOrPath", table->path()}, {"deltaVersion", delta::kDeltaVersion}, {"unsupported", "rowTracking"}});
-    }
     change_feed = delta::is_enabled(snapshot.protocol(), m, "changeDataFeed");
     deletion_vectors = delta::is_enabled(snapshot.protocol(), m, "deletionVectors");
+  }
+
+  // Called before rows are written again: with row tracking they would have to carry their ids along, which write_data_files does not do.
+  void check_rewrite() const {
+    if (!delta::is_enabled(snapshot.protocol(), snapshot.metadata(), "rowTracking")) return;
+    throw SparkError(ErrorKind::kSpark, "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE",
+                     {{"tableNameOrPath", table->path()}, {"deltaVersion", delta::kDeltaVersion}, {"unsupported", "rowTracking"}});
   }
 
   // A file with a deletion vector must say how many rows it has.
@@ -275,6 +277,7 @@ DmlResult delete_rows(const DmlTarget& dml, const std::string& condition, const 
     std::string columns;
     for (const auto& f : target.fields()) columns += (columns.empty() ? "" : ", ") + sql_identifier(f.name);
     if (!rest.files.empty()) {
+      target.check_rewrite();
       DeltaScan scan(std::move(rest));
       auto written = write_data_files(connection, target.table->path(), target.snapshot.metadata(), "SELECT " + columns + " FROM " + scan.sql());
       copied = written.rows;
@@ -316,6 +319,7 @@ DmlResult update_rows(const DmlTarget& dml, const std::string& where, const std:
   auto matched = matched_rows(target, condition);
   int64_t scan_ms = ms_since(start);
   if (matched.empty()) return result;
+  target.check_rewrite();
   const auto& metadata = target.snapshot.metadata();
   const auto& files = target.snapshot.files();
   auto checks = row_checks(metadata, dml.lower);
@@ -542,6 +546,7 @@ DmlResult merge_rows(const DmlTarget& dml, const MergeSource& source, const std:
 
   bool evolves = metadata.schema_string != target.snapshot.metadata().schema_string;
   if (touched.empty() && result.inserted == 0 && !evolves) return result;
+  if (!touched.empty()) target.check_rewrite();
   // Generated columns that a clause does not set follow the others; in rows that are only copied they already do.
   std::set<std::string> given_updates, given_inserts;
   for (size_t i = 0; i < width; ++i) {

@@ -246,6 +246,17 @@ TEST_CASE("DELETE, UPDATE and MERGE, with and without deletion vectors and chang
   }
 }
 
+TEST_CASE("with row tracking rows may go, but none is written again under another id") {
+  Lake lake;
+  lake.write(kRows, Lake::usual(), plan::SaveMode::kErrorIfExists,
+             [](DeltaWriteRequest& w) { w.properties = {{"delta.enableRowTracking", "true"}, {"delta.enableDeletionVectors", "true"}}; });
+  CHECK(delete_rows(lake.target(), "t_id < 2", "", lake.connection).affected == 2);
+  CHECK(condition_of([&] { update_rows(lake.target(), "t_id = 3", "", {std::nullopt, "'x'", std::nullopt}, lake.connection); }) == "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE");
+  CHECK(lake.read("count(*)") == Rows{"4"});
+  auto files = delta::Table::at(lake.path)->snapshot()->files();
+  CHECK(files.at(0)->base_row_id == 0);
+}
+
 TEST_CASE("a delete and a concurrent append to the same partition conflict, to another do not") {
   for (bool same : {true, false}) {
     Lake lake;
