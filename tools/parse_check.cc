@@ -8,6 +8,7 @@
 #include "base/spark_error.h"
 #include "spark/connect/base.pb.h"
 #include "spark/connect/commands.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -47,7 +48,7 @@ int main(int argc, char** argv) {
       std::cout << "OK\n";
       if (print) {
         tarn::sql::Statement s;
-        if (plan.has_command() && plan.command().extension().UnpackTo(&s)) std::cout << s.DebugString() << "\n";
+        if (tarn::sql::unpack(plan.command(), &s)) std::cout << s.DebugString() << "\n";
         else std::cout << plan.DebugString() << "\n";
       }
     } catch (const tarn::SparkError& e) {

@@ -259,6 +259,16 @@ commands::LoweredSql Operation::lower(const PlanPtr& plan) {
   return lower_prepared(prepared);
 }
 
+std::string Operation::lower_expression(const plan::ExprPtr& expression) {
+  lowering::Context context{session_.conf, session_.engine->database, analyzer_->now_micros, session_.user};
+  {
+    std::lock_guard lock(session_.state.mu);
+    context.current_catalog = session_.state.current_catalog;
+    context.current_namespace = session_.state.current_namespace;
+  }
+  return lowering::lower_expression(expression, context, &expression_handles_);
+}
+
 commands::LoweredSql Operation::lower_prepared(const PlanPtr& plan) {
   lowering::Context context{session_.conf, session_.engine->database, analyzer_->now_micros, session_.user};
   {

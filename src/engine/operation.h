@@ -45,6 +45,7 @@ class Operation : public commands::CommandHost {
   bool cancelled() override { return cancel_.cancelled(); }
   std::string session_id() override { return session_.id; }
   commands::LoweredSql lower(const plan::PlanPtr& plan) override;
+  std::string lower_expression(const plan::ExprPtr& expression) override;
   std::vector<Row> collect(const plan::PlanPtr& plan) override;
   std::string explain(const plan::PlanPtr& plan, const std::string& mode) override;
   void cache(const plan::PlanPtr& plan, const std::string& storage_level, bool lazy) override;
@@ -71,6 +72,7 @@ class Operation : public commands::CommandHost {
   std::unique_ptr<plan::AnalyzerContext> analyzer_;
   std::unordered_map<const plan::CollectMetrics*, std::string> observed_;  // the tables of their rows
   std::vector<std::shared_ptr<KeptTable>> pinned_;                         // kept while this operation runs
+  std::vector<std::shared_ptr<const void>> expression_handles_;            // of what lower_expression has made
   int cancel_callback_ = -1;
 };
 

@@ -8,6 +8,11 @@ const sc::Relation& Analyzer::referenced_relation(int64_t plan_id) {
     auto it = references_[i].find(plan_id);
     if (it != references_[i].end()) return *it->second;
   }
+  if (context_.subqueries) {
+    for (const auto& r : *context_.subqueries) {
+      if (r.common().plan_id() == plan_id) return r;
+    }
+  }
   throw internal_error("a subquery refers to the unknown plan " + std::to_string(plan_id));
 }
 

@@ -111,7 +111,70 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     auto it = named_references_.find(lower_case(parts[0]));
     if (it != named_references_.end()) return alias_plan(with_fresh_ids(it->second), {parts[0]});
   }
-  // Temporary views.
+  // Temporary views. One that was made by SQL is its text, read again where and as it was made (its tables may have changed); one of a
+  // DataFrame is that plan.
+  auto temporary_view = [this](const TempView& made, const std::string& shown) -> PlanPtr {
+    auto kept = [&](const std::string& key) -> const std::string* {
+      for (const auto& [k, v] : made.properties)
+        if (k == key) return &v;
+      return nullptr;
+    };
+    auto* home = kept("view.catalogAndNamespace.part.0");
+    if (made.sql_text.empty() || !home) return with_fresh_ids(made.plan);
+    if (view_depth_ >= kMaxViewDepth)
+      throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text({shown})}, {"maxNestedDepth", std::to_string(kMaxViewDepth)}});
+    SessionConf conf(conf_);
+    for (const auto& [k, v] : made.properties) {
+      if (!k.starts_with("view.sqlConfig.")) continue;
+      try {
+        conf.set(k.substr(15), v);
+      } catch (const SparkError&) {
+      }
+    }
+    SessionState inner;
+    {
+      std::lock_guard<std::mutex> lock(context_.state.mu);
+      inner.temp_views = context_.state.temp_views;
+      inner.user_functions = context_.state.user_functions;
+      inner.sql_functions = context_.state.sql_functions;
+      inner.variables = context_.state.variables;
+    }
+    inner.current_catalog = *home;
+    inner.current_namespace.clear();
+    for (int i = 1;; ++i) {
+      auto* part = kept("view.catalogAndNamespace.part." + std::to_string(i));
+      if (!part) break;
+      inner.current_namespace.push_back(*part);
+    }
+    AnalyzerContext inside{conf, inner, context_.global_views, context_.catalog, context_.sources, context_.artifact, context_.cached_relation, context_.user, context_.now_micros};
+    inside.local_variable = context_.local_variable;
+    Analyzer below(inside);
+    below.view_depth_ = view_depth_ + 1;
+    PlanPtr plan = below.parsed_query(made.sql_text, "VIEW", shown);
+    std::vector<ExprPtr> list;
+    for (size_t i = 0; i < made.plan->output.size(); ++i) {
+      const auto& then = made.plan->output[i];
+      auto* query_name = kept("view.query.out.col." + std::to_string(i));
+      const Attribute* now = nullptr;
+      if (i < plan->output.size() && plan->output.size() == made.plan->output.size()) now = &plan->output[i];
+      for (const auto& a : plan->output)
+        if (!now && same_name(a.name, query_name ? *query_name : then.name, case_sensitive_)) now = &a;
+      if (!now)
+        throw analysis_error("INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
+                             {{"viewName", name_text({shown})}, {"colName", name_text({then.name})}, {"expectedNum", std::to_string(made.plan->output.size())},
+                              {"actualCols", "[]"}, {"suggestion", "CREATE OR REPLACE TEMPORARY VIEW " + shown}});
+      auto ref = make_ref(*now);
+      if (!now->type.same_type(then.type)) {
+        if (!can_up_cast(now->type, then.type))
+          throw analysis_error("CANNOT_UP_CAST_DATATYPE", {{"expression", shown + "." + then.name}, {"sourceType", quote_sql(now->type.sql())}, {"targetType", quote_sql(then.type.sql())}, {"details", ""}});
+        ref = make_cast(ref, then.type, EvalMode::kAnsi);
+      }
+      auto alias = std::make_shared<Alias>(as<Alias>(*make_alias(ref, then.name)));
+      alias->metadata = then.metadata;
+      list.push_back(alias);
+    }
+    return make_project(plan, std::move(list));
+  };
   std::optional<TempView> view;
   std::string catalog;
   Parts space;
@@ -130,9 +193,9 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     std::lock_guard<std::mutex> lock(context_.global_views.mu);
     auto it = context_.global_views.views.find(lower_case(parts.back()));
     if (it != context_.global_views.views.end()) view = it->second;
-    if (view) return alias_plan(with_fresh_ids(view->plan), {"global_temp", parts.back()});
+    if (view) return alias_plan(temporary_view(*view, parts.back()), {"global_temp", parts.back()});
   }
-  if (view) return alias_plan(without_plan_ids(with_fresh_ids(view->plan)), {parts.back()});
+  if (view) return alias_plan(without_plan_ids(temporary_view(*view, parts.back())), {parts.back()});
 
   Parts full;
   if (parts.size() >= 3) full = parts;

@@ -54,6 +54,8 @@ class CommandHost {
   virtual std::string session_id() = 0;
 
   virtual LoweredSql lower(const plan::PlanPtr& plan) = 0;
+  // DuckDB SQL of an expression over columns that are visible as c<id>.
+  virtual std::string lower_expression(const plan::ExprPtr& expression) = 0;
   // Runs a plan and returns all its rows. For small answers: SET VAR, scripts, partition lists, statistics. Throws SparkError.
   virtual std::vector<Row> collect(const plan::PlanPtr& plan) = 0;
   // EXPLAIN's text. mode: simple, extended, codegen, cost, formatted.

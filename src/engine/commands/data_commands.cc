@@ -15,6 +15,7 @@
 #include "spark/connect/commands.pb.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -44,9 +45,7 @@ sc::Expression default_of(const plan::StructField& field, CommandHost& host) {
 }
 
 void fill_defaults(sc::Relation* query, const std::vector<plan::StructField>& target, CommandHost& host) {
-  if (query->has_extension() && query->extension().Is<sql::Rel>()) {
-    sql::Rel rel;
-    query->extension().UnpackTo(&rel);
+  if (sql::Rel rel; sql::unpack(*query, &rel)) {
     if (rel.has_inline_table()) {
       bool changed = false;
       for (auto& row : *rel.mutable_inline_table()->mutable_rows()) {
@@ -168,7 +167,7 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
       spec_columns.push_back(*it);
       if (entry.has_value()) {
         sql::Expr word;
-        if (entry.value().has_extension() && entry.value().extension().UnpackTo(&word) && word.has_default_value()) {
+        if (sql::unpack(entry.value(), &word) && word.has_default_value()) {
           static_values.emplace_back(*it, default_of(find_column(schema, *it, host, table), host));
         } else {
           static_values.emplace_back(*it, entry.value());
@@ -245,7 +244,8 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
   write.options.assign(insert.options().begin(), insert.options().end());
   if (insert.mode() == sql::Insert::REPLACE_WHERE) {
     write.mode = SaveMode::kOverwrite;
-    throw not_built("INSERT INTO ... REPLACE WHERE");
+    auto condition = plan::analyze_over(insert.condition(), *plan_of_name(name_parts(insert.name(), host), host), host.analyzer());
+    write.options.emplace_back("replaceWhere", plan::expression_sql(*condition));
   }
   if (insert.with_schema_evolution()) {
     if (!table.is_delta()) throw unsupported_operation(table.full_name(), "INSERT WITH SCHEMA EVOLUTION");

@@ -12,6 +12,7 @@
 #include "spark/connect/commands.pb.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -255,7 +256,7 @@ CommandResult execute_command(const sc::Command& command, CommandHost& host) {
     case sc::Command::kMergeIntoTableCommand: return merge_into(command.merge_into_table_command(), host);
     case sc::Command::kExtension: {
       sql::Statement statement;
-      if (!command.extension().UnpackTo(&statement)) throw internal_error("the extension of a command is no statement");
+      if (!sql::unpack(command, &statement)) throw internal_error("the extension of a command is no statement");
       return execute_statement(statement, host);
     }
     default: throw internal_error("no command of this room");

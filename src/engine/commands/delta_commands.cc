@@ -1,9 +1,10 @@
-// DESCRIBE HISTORY and DETAIL; the maintenance statements of Delta. Columns: Delta's DescribeDeltaHistoryCommand, TableDetail.
+// DESCRIBE HISTORY and DETAIL. Columns: Delta's DescribeDeltaHistoryCommand, TableDetail.
 #include <nlohmann/json.hpp>
 
 #include "delta/schema.h"
 #include "delta/snapshot.h"
 #include "delta/table.h"
+#include "engine/commands/delta_support.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/support.h"
 #include "tarn/sql.pb.h"
@@ -17,24 +18,6 @@ using plan::TypeId;
 using plan::Value;
 
 namespace {
-
-struct DeltaTarget {
-  std::string location;                       // URI
-  std::optional<catalog::TableInfo> table;    // nothing for a path
-};
-
-DeltaTarget delta_target(const sql::Target& target, CommandHost& host, const char* operation) {
-  if (target.has_path()) return {make_location(target.path(), host), std::nullopt};
-  auto parts = name_parts(target.name(), host);
-  if (auto table = find_table(parts, host)) {
-    if (table->is_view()) {
-      throw analysis_error("EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", {{"operation", operation}, {"viewName", quote_identifier(table->full_name())}});
-    }
-    return {table->location, table};
-  }
-  if (parts.size() == 2 && lower(parts[0]) == "delta") return {make_location(parts[1], host), std::nullopt};
-  throw_table_not_found(parts, host);
-}
 
 std::optional<std::string> text_of(const json& j, const char* key) {
   auto it = j.find(key);
@@ -76,6 +59,21 @@ Value text_map(const std::map<std::string, std::string>& map) {
   return Value{std::move(out)};
 }
 
+}  // namespace
+
+DeltaTarget delta_target(const sql::Target& target, CommandHost& host, const char* operation) {
+  if (target.has_path()) return {make_location(target.path(), host), std::nullopt};
+  auto parts = name_parts(target.name(), host);
+  if (auto table = find_table(parts, host)) {
+    if (table->is_view()) {
+      throw analysis_error("EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE", {{"operation", operation}, {"viewName", quote_identifier(table->full_name())}});
+    }
+    return {table->location, table};
+  }
+  if (parts.size() == 2 && lower(parts[0]) == "delta") return {make_location(parts[1], host), std::nullopt};
+  throw_table_not_found(parts, host);
+}
+
 std::vector<std::string> clustering_columns(const delta::Snapshot& snapshot) {
   std::vector<std::string> out;
   auto domain = snapshot.domain("delta.clustering");
@@ -99,8 +97,6 @@ std::vector<std::string> clustering_columns(const delta::Snapshot& snapshot) {
   }
   return out;
 }
-
-}  // namespace
 
 CommandResult describe_history(const sql::Statement& statement, CommandHost& host) {
   auto& describe = statement.describe_history();
@@ -172,9 +168,5 @@ CommandResult describe_detail(const sql::Statement& statement, CommandHost& host
                          integer(protocol.min_writer_version), texts(features)});
   return result;
 }
-
-CommandResult optimize(const sql::Statement&, CommandHost&) { throw not_built("OPTIMIZE"); }
-CommandResult vacuum(const sql::Statement&, CommandHost&) { throw not_built("VACUUM"); }
-CommandResult restore(const sql::Statement&, CommandHost&) { throw not_built("RESTORE TABLE"); }
 
 }  // namespace tarn::engine::commands

@@ -1,12 +1,12 @@
 #include "engine/commands/references.h"
 
-#include <google/protobuf/any.pb.h>
 #include <google/protobuf/message.h>
 
 #include "base/spark_error.h"
 #include "catalog/catalog.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -22,11 +22,10 @@ struct Walker {
   std::set<std::string> ctes;
 
   void visit(const pb::Message& message) {
-    if (auto* any = dynamic_cast<const pb::Any*>(&message)) {
-      if (any->Is<sql::Rel>()) unpack<sql::Rel>(*any);
-      else if (any->Is<sql::Expr>()) unpack<sql::Expr>(*any);
-      else if (any->Is<sql::Statement>()) unpack<sql::Statement>(*any);
-      return;
+    if (auto* relation = dynamic_cast<const spark::connect::Relation*>(&message)) {
+      if (sql::Rel inner; sql::unpack(*relation, &inner)) return visit(inner);
+    } else if (auto* expression = dynamic_cast<const spark::connect::Expression*>(&message)) {
+      if (sql::Expr inner; sql::unpack(*expression, &inner)) return visit(inner);
     }
     if (auto* read = dynamic_cast<const spark::connect::Read::NamedTable*>(&message)) {
       add_table(sql::parse_multipart_identifier(read->unparsed_identifier()));
@@ -59,11 +58,6 @@ struct Walker {
       int n = message.GetReflection()->FieldSize(message, field);
       for (int i = 0; i < n; ++i) visit(message.GetReflection()->GetRepeatedMessage(message, field, i));
     }
-  }
-
-  template <class T> void unpack(const pb::Any& any) {
-    T inner;
-    if (any.UnpackTo(&inner)) visit(inner);
   }
 
   void add_table(std::vector<std::string> parts) {

@@ -28,10 +28,15 @@ std::string key_of(const std::string& name, CommandHost& host) { return host.con
 LocalVariables* current_locals() { return locals_of_thread; }
 UseLocals::UseLocals(LocalVariables* locals) : before_(locals_of_thread) { locals_of_thread = locals; }
 UseLocals::~UseLocals() { locals_of_thread = before_; }
-HideLocals::HideLocals() : before_(locals_of_thread) { locals_of_thread = nullptr; }
+HideLocals::HideLocals(CommandHost& host) : host_(host), before_(locals_of_thread) {
+  locals_of_thread = nullptr;
+  lookup_.swap(host_.analyzer().local_variable);
+}
 HideLocals::~HideLocals() { show(); }
 void HideLocals::show() {
-  if (hidden_) locals_of_thread = before_;
+  if (!hidden_) return;
+  locals_of_thread = before_;
+  lookup_.swap(host_.analyzer().local_variable);
   hidden_ = false;
 }
 
@@ -78,8 +83,8 @@ class Script {
     auto& context = host_.analyzer();
     auto before = context.local_variable;
     context.local_variable = [this](const std::vector<std::string>& parts) -> std::optional<plan::Variable> {
-      LocalVariables* visible = current_locals();
-      auto* found = visible ? visible->find(parts, host_) : nullptr;
+      // Analysis may run on another thread (with a larger stack) while this one waits.
+      auto* found = locals_.find(parts, host_);
       return found ? std::optional<plan::Variable>(*found) : std::nullopt;
     };
     try {
@@ -267,7 +272,7 @@ class Script {
     if (schema.fields().at(0).type().id() != plan::TypeId::kBoolean && schema.fields()[0].type().id() != plan::TypeId::kNull) {
       throw SparkError(ErrorKind::kSpark, "INVALID_BOOLEAN_STATEMENT", {{"invalidStatement", condition.text()}});
     }
-    if (rows.empty()) throw SparkError(ErrorKind::kSpark, "BOOLEAN_STATEMENT_WITH_EMPTY_ROW", {{"invalidStatement", condition.text()}});
+    if (rows.empty()) return false;
     if (rows.size() > 1) throw SparkError(ErrorKind::kSpark, "SCALAR_SUBQUERY_TOO_MANY_ROWS", {});
     return !rows[0][0].is_null() && rows[0][0].get<bool>();
   }

@@ -34,12 +34,14 @@ class UseLocals {
 };
 class HideLocals {
  public:
-  HideLocals();
+  explicit HideLocals(CommandHost& host);
   ~HideLocals();
   void show();
 
  private:
+  CommandHost& host_;
   LocalVariables* before_;
+  decltype(plan::AnalyzerContext::local_variable) lookup_;
   bool hidden_ = true;
 };
 

@@ -1,6 +1,7 @@
 // DESCRIBE TABLE / QUERY / COLUMN / AS JSON. Source: DescribeTableCommand, DescribeTableExec, DescribeColumnCommand, DescribeRelationJsonCommand.
 #include <nlohmann/json.hpp>
 
+#include "engine/commands/delta_tables.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/partitions.h"
 #include "engine/commands/support.h"
@@ -337,6 +338,7 @@ CommandResult describe_relation(const sql::Statement& statement, CommandHost& ho
     throw_table_not_found(parts, host);
   }
   auto& table = *found;
+  if (table.is_delta()) refresh_from_log(table, host);
   auto schema = relation_schema(table, host);
   add_schema(result, schema);
   add_partitioning(result, table, schema);

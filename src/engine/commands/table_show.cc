@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/commands/delta_tables.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/partitions.h"
 #include "engine/commands/support.h"
@@ -176,6 +177,7 @@ CommandResult show_table_properties(const sql::Statement& statement, CommandHost
   auto result = answer({{"key"}, {"value"}});
   if (find_temp_view(parts, host)) return result;
   auto table = require_relation(parts, host);
+  if (table.is_delta()) refresh_from_log(table, host);
   if (show.has_key()) {
     auto it = table.properties.find(show.key());
     std::string value = it != table.properties.end() ? redact(it->first, it->second)
@@ -219,6 +221,7 @@ CommandResult show_create_table(const sql::Statement& statement, CommandHost& ho
                          {{"operation", show.as_serde() ? "SHOW CREATE TABLE ... AS SERDE" : "SHOW CREATE TABLE"}, {"viewName", quote_identifier(parts)}});
   }
   auto table = require_relation(parts, host);
+  if (table.is_delta()) refresh_from_log(table, host);
   auto schema = relation_schema(table, host);
   std::string out;
   if (table.is_view()) {

@@ -12,6 +12,7 @@
 #include "spark/connect/commands.pb.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -201,7 +202,7 @@ CommandResult set_variable(const sql::Statement& statement, CommandHost& host) {
       parts = sql::parse_attribute_name(assignment.key().unresolved_attribute().unparsed_identifier());
     } else {
       sql::Expr expr;
-      if (!assignment.key().extension().UnpackTo(&expr) || !expr.has_identifier()) throw internal_error("the target of SET VAR is no name");
+      if (!sql::unpack(assignment.key(), &expr) || !expr.has_identifier()) throw internal_error("the target of SET VAR is no name");
       parts = name_parts(expr.identifier().name(), host);
     }
     targets.push_back(find_variable(parts, host));
@@ -266,10 +267,10 @@ CommandResult execute_immediate(const sql::Statement& statement, CommandHost& ho
   auto options = parse_options(host.conf());
   if (!named.empty()) options.named_arguments = &named;
   if (!positional.empty()) options.positional_arguments = &positional;
-  HideLocals hidden;   // local variables of a script are not seen inside
+  HideLocals hidden(host);   // local variables of a script are not seen inside
   auto plan = sql::parse_statement(query, options);
   sql::Statement inner;
-  bool is_statement = plan.has_command() && plan.command().extension().UnpackTo(&inner);
+  bool is_statement = plan.has_command() && sql::unpack(plan.command(), &inner);
   if (is_statement && inner.has_compound()) throw analysis_error("SQL_SCRIPT_IN_EXECUTE_IMMEDIATE", {{"sqlString", query}});
   if (immediate.into().empty()) return execute_parsed(plan, host);
   if (plan.has_command()) throw analysis_error("INVALID_STATEMENT_FOR_EXECUTE_INTO", {{"sqlString", query}});

@@ -71,6 +71,34 @@ void check_cycle(const google::protobuf::Message& query, const std::vector<std::
   }
 }
 
+// The same through temporary views, which are their texts.
+void check_temp_cycle(const google::protobuf::Message& query, const std::vector<std::string>& view, std::vector<std::string> path, CommandHost& host,
+                      int depth = 0) {
+  if (depth > 100) return;
+  for (auto& parts : references_of(query).tables) {
+    auto temp = find_temp_view(parts, host);
+    if (!temp) continue;
+    auto found = get_temp_view(*temp, host);
+    if (found.sql_text.empty()) continue;
+    auto here = path;
+    here.push_back(quote_identifier(parts));
+    if (lower(parts.back()) == lower(view.back())) {
+      throw analysis_error("RECURSIVE_VIEW", {{"viewIdent", quote_identifier(view)}, {"newPath", join(here, " -> ")}});
+    }
+    check_temp_cycle(sql::parse_query(found.sql_text, parse_options(host.conf())), view, here, host, depth + 1);
+  }
+}
+
+// Where and with which settings the text of a temporary view is to be read, under the names that Spark keeps them by.
+void capture(plan::TempView& view, const std::vector<std::string>& query_columns, CommandHost& host) {
+  view.properties.clear();
+  view.properties.emplace_back("view.catalogAndNamespace.part.0", current_catalog(host));
+  auto parts = current_namespace(host);
+  for (size_t i = 0; i < parts.size(); ++i) view.properties.emplace_back("view.catalogAndNamespace.part." + std::to_string(i + 1), parts[i]);
+  for (size_t i = 0; i < query_columns.size(); ++i) view.properties.emplace_back("view.query.out.col." + std::to_string(i), query_columns[i]);
+  for (auto& [k, v] : captured_configs(host)) view.properties.emplace_back("view.sqlConfig." + k, v);
+}
+
 std::string schema_mode(sql::CreateView::SchemaMode mode) {
   switch (mode) {
     case sql::CreateView::BINDING: return "BINDING";
@@ -220,7 +248,8 @@ CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
     check_duplicate_columns(output_names(*view.plan), host);
     view.sql_text = create.query().text();
     if (create.has_comment()) view.comment = create.comment();
-    view.properties = pairs_of(create.properties());
+    capture(view, output_names(*analyzed), host);
+    check_temp_cycle(create.query().query(), parts, {quote_identifier(parts)}, host);
     create_temp_view(parts, create.global(), create.or_replace(), std::move(view), host);
     return {};
   }
@@ -315,6 +344,8 @@ CommandResult alter_view(const sql::Statement& statement, CommandHost& host) {
     plan::TempView changed = get_temp_view(*temp, host);
     changed.plan = analyzed;
     changed.sql_text = alter.query().text();
+    capture(changed, output_names(*analyzed), host);
+    check_temp_cycle(alter.query().query(), parts, {quote_identifier(parts)}, host);
     create_temp_view(parts, temp->global, true, std::move(changed), host);
     return {};
   }

@@ -47,7 +47,9 @@ LoweredQuery lower(const plan::PlanPtr& plan, const Context& context);
 // An expression without columns as a SELECT of one value.
 LoweredQuery lower_constant(const plan::ExprPtr& expression, const Context& context);
 // The expression over columns that are visible as c<id>.
-std::string lower_expression(const plan::ExprPtr& expression, const Context& context);
+// handles: receives what must live until the text has run (of subqueries); without it a subquery is refused.
+std::string lower_expression(const plan::ExprPtr& expression, const Context& context,
+                             std::vector<std::shared_ptr<const void>>* handles = nullptr);
 
 }  // namespace lowering
 }  // namespace tarn::engine

@@ -68,9 +68,14 @@ LoweredQuery lower_constant(const ExprPtr& expression, const Context& context) {
   return lower(plan::make_project(std::make_shared<plan::OneRow>(), {plan::make_alias(expression, "value", true, plan::next_expr_id())}), context);
 }
 
-std::string lower_expression(const ExprPtr& expression, const Context& context) {
+std::string lower_expression(const ExprPtr& expression, const Context& context, std::vector<std::shared_ptr<const void>>* handles) {
   Scope scope;
-  return ExpressionLowering(context, scope, [](const PlanPtr&) -> std::string { throw not_built("a subquery in this place"); }).lower(expression);
+  return ExpressionLowering(context, scope, [&](const PlanPtr& plan) -> std::string {
+           if (!handles) throw not_built("a subquery in this place");
+           auto query = lower(plan, context);
+           handles->insert(handles->end(), query.handles.begin(), query.handles.end());
+           return query.sql;
+         }).lower(expression);
 }
 
 // ---- blocks
