@@ -256,6 +256,20 @@ CommandResult create_sql_function(const sql::Statement& statement, CommandHost& 
   create.mutable_name()->clear_suffix();
   create.mutable_name()->mutable_parts()->Assign(parts.begin(), parts.end());
   std::string name = parts.back();
+  if (create.has_expression() && !statement.subqueries().empty()) {
+    // A body with subqueries is kept as the query of one row that it is, together with the relations they refer to.
+    sql::QueryText query;
+    query.set_text(create.expression().text());
+    auto* with = query.mutable_query()->mutable_with_relations();
+    *with->mutable_references() = statement.subqueries();
+    sql::Rel one_row;
+    one_row.mutable_one_row();
+    auto* project = with->mutable_root()->mutable_project();
+    project->mutable_input()->mutable_extension()->PackFrom(one_row);
+    *project->add_expressions() = create.expression().expression();
+    *create.mutable_query() = std::move(query);
+    create.clear_expression();
+  }
   if (create.has_language() && lower(create.language()) != "sql") throw not_built("CREATE FUNCTION ... LANGUAGE " + create.language());
   check_signature(create, name, host);
   if (create.temporary()) {
@@ -277,11 +291,8 @@ CommandResult create_sql_function(const sql::Statement& statement, CommandHost& 
   auto full = qualify(parts, host);
   auto& catalog = host.analyzer().catalog;
   if (catalog.get_function(full.catalog, full.schema, full.name)) {
-    if (create.if_not_exists()) return {};
-    if (!create.or_replace()) {
-      throw analysis_error("ROUTINE_ALREADY_EXISTS", {{"routineName", full.quoted()}, {"newRoutineType", "routine"}, {"existingRoutineType", "routine"}});
-    }
-    check_cycle(create, name, {quote_if_needed(full.parts())}, host);
+    // That the name is taken is found last, by the catalog: the body is checked first, as in Spark.
+    if (create.or_replace()) check_cycle(create, name, {quote_if_needed(full.parts())}, host);
   } else {
     auto refs = references_of(create);
     if (refs.functions.count(lower(name)) && !plan::find_function(name)) {

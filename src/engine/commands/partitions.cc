@@ -10,6 +10,7 @@
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
 #include "plan/session_conf.h"
+#include "spark/connect/expressions.pb.h"
 #include "tarn/sql.pb.h"
 
 namespace tarn::engine::commands {
@@ -66,6 +67,11 @@ catalog::Pairs normalize_spec(const sql::PartitionSpec& spec, const catalog::Tab
         auto printed = evaluate(cast, host);
         if (!printed.is_null()) value = printed.get<std::string>();
       }
+    } else {
+      auto& type = schema.fields()[*schema.field_index(*it, true)].type();
+      auto typed = plan::make_cast(plan::analyze_constant(entry.value(), host.analyzer()), type, plan::EvalMode::kAnsi);
+      auto printed = evaluate(plan::make_cast(typed, plan::TypeId::kString, plan::EvalMode::kAnsi), host);
+      if (!printed.is_null()) value = printed.get<std::string>();
     }
     out.emplace_back(*it, std::move(value));
     names.push_back(*it);

@@ -310,6 +310,7 @@ CommandResult drop_table(const sql::Statement& statement, CommandHost& host) {
   if (find_temp_view(parts, host)) throw wrong_kind(parts);
   auto table = find_table(parts, host);
   if (!table) {
+    if (parts.size() > 2) qualify(parts, host);
     if (drop.if_exists()) return {};
     throw_table_not_found(parts, host);
   }

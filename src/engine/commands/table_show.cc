@@ -84,6 +84,7 @@ std::string create_table_text(const catalog::TableInfo& table, const DataType& s
   std::vector<std::string> columns;
   for (auto& f : schema.fields()) {
     std::string line = quote_if_needed(f.name) + " " + explicit_collation(f.type()).sql();
+    if (f.type().id() == TypeId::kChar || f.type().id() == TypeId::kVarchar) line += " COLLATE UTF8_BINARY";
     if (!f.nullable) line += " NOT NULL";
     if (auto generated = field_metadata(f, "delta.generationExpression")) line += " GENERATED ALWAYS AS (" + *generated + ")";
     if (auto value = field_metadata(f, "CURRENT_DEFAULT")) line += " DEFAULT " + *value;

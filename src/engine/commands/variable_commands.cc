@@ -41,6 +41,21 @@ std::optional<std::string> session_variable_name(const std::vector<std::string>&
   return std::nullopt;
 }
 
+// Whether :name stands in the text outside of strings and quoted names (and is no :: cast).
+bool uses_named_markers(const std::string& text) {
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    char c = text[i];
+    if (c == '\'' || c == '"' || c == '`') {
+      size_t end = text.find(c, i + 1);
+      if (end == std::string::npos) return false;
+      i = end;
+    } else if (c == ':' && (i == 0 || text[i - 1] != ':') && (std::isalpha(static_cast<unsigned char>(text[i + 1])) || text[i + 1] == '_')) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // The default of a variable, cast to its type.
 Value default_value(const DataType& type, const std::string& sql_text, CommandHost& host) {
   if (sql_text.empty()) return {};
@@ -242,6 +257,7 @@ CommandResult execute_immediate(const sql::Statement& statement, CommandHost& ho
   std::map<std::string, sc::Expression> named;
   std::vector<sc::Expression> positional;
   std::string unnamed, repeated;
+  bool any_alias = false;
   for (auto& argument : immediate.arguments()) {
     bool has_name = argument.has_alias();
     auto typed = constant(has_name ? argument.alias().expr() : argument);
@@ -249,23 +265,26 @@ CommandResult execute_immediate(const sql::Statement& statement, CommandHost& ho
       throw analysis_error("UNSUPPORTED_EXPR_FOR_PARAMETER", {{"invalidExprSql", quote_sql(plan::expression_sql(*typed))}});
     }
     auto literal = literal_expression(evaluate(typed, host), typed->type);
+    positional.push_back(literal);
     if (has_name) {
+      any_alias = true;
       const std::string& name = argument.alias().name(0);
       if (!named.emplace(name, literal).second) repeated += (repeated.empty() ? "" : ", ") + quote_identifier(name);
     } else if (argument.has_unresolved_attribute()) {
       // USING x: a variable is bound by position, and by its own name.
-      positional.push_back(literal);
       auto parts = sql::parse_attribute_name(argument.unresolved_attribute().unparsed_identifier());
       named.emplace(parts.back(), literal);
     } else {
-      positional.push_back(literal);
       unnamed += (unnamed.empty() ? "" : ", ") + quote_sql(plan::expression_sql(*typed));
     }
   }
   if (!repeated.empty()) throw analysis_error("EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES", {{"aliases", repeated}});
 
   auto options = parse_options(host.conf());
-  if (!named.empty()) options.named_arguments = &named;
+  if (uses_named_markers(query)) {
+    if (any_alias && !unnamed.empty()) throw analysis_error("ALL_PARAMETERS_MUST_BE_NAMED", {{"exprs", unnamed}});
+    options.named_arguments = &named;
+  }
   if (!positional.empty()) options.positional_arguments = &positional;
   HideLocals hidden(host);   // local variables of a script are not seen inside
   auto plan = sql::parse_statement(query, options);

@@ -229,8 +229,19 @@ bool drop_temp_view(const TempName& name, CommandHost& host) {
   return true;
 }
 
+namespace {
+
+void check_schema_mode(sql::CreateView::SchemaMode mode, CommandHost& host) {
+  constexpr const char* kKey = "spark.sql.legacy.viewSchemaBindingMode";
+  if (mode == sql::CreateView::UNSPECIFIED || host.conf().flag(kKey)) return;
+  throw SparkError(ErrorKind::kParse, "FEATURE_NOT_ENABLED", {{"featureName", "VIEW ... WITH SCHEMA ..."}, {"configKey", kKey}, {"configValue", "true"}});
+}
+
+}  // namespace
+
 CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
   auto& create = statement.create_view();
+  check_schema_mode(create.schema_mode(), host);
   auto parts = name_parts(create.name(), host);
   auto& catalog = host.analyzer().catalog;
   if (create.temporary()) {
@@ -330,6 +341,7 @@ CommandResult alter_view(const sql::Statement& statement, CommandHost& host) {
   auto parts = name_parts(alter.name(), host);
   auto temp = find_temp_view(parts, host);
   if (!alter.has_query()) {
+    check_schema_mode(alter.schema_mode(), host);
     if (temp) throw analysis_error("UNSUPPORTED_FEATURE.TEMPORARY_VIEW_WITH_SCHEMA_BINDING_MODE", {});
     auto view = require_view(parts, host, "ALTER VIEW ... WITH SCHEMA");
     host.analyzer().catalog.alter_table(view.catalog, view.schema, view.name,
@@ -377,6 +389,7 @@ CommandResult drop_view(const sql::Statement& statement, CommandHost& host) {
   }
   auto found = find_table(parts, host);
   if (!found) {
+    if (parts.size() > 2 && !temp_name_form(parts, host)) qualify(parts, host);
     if (drop.if_exists()) return {};
     throw_table_not_found(parts, host);
   }
