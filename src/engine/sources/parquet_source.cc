@@ -126,14 +126,18 @@ std::shared_ptr<const FileRelation> load_parquet(FileIndex index, const std::opt
   for (const auto& f : index.partition_fields) spec.partition_columns.push_back(f.name);
   spec.constant_columns = {
       {"__tarn_file_path", "VARCHAR"}, {"__tarn_file_name", "VARCHAR"}, {"__tarn_file_size", "BIGINT"}, {"__tarn_file_time", "BIGINT"}};
+  const auto no_statistics = std::make_shared<const std::string>();
   for (const auto& f : index.files) {
     if (f.size == 0) continue;
     DeltaScanFile file;
+    file.stats = no_statistics;
     file.path = f.path;
     file.size = f.size;
+    delta::PartitionValues values;
     for (size_t i = 0; i < index.partition_fields.size(); ++i) {
-      file.partition_values[index.partition_fields[i].name] = canonical(index.partition_fields[i], index.partitions[f.partition][i], settings.zone);
+      values[index.partition_fields[i].name] = canonical(index.partition_fields[i], index.partitions[f.partition][i], settings.zone);
     }
+    file.partition_values = std::make_shared<const delta::PartitionValues>(std::move(values));
     std::string encoded = storage::uri_encode_path(f.path);
     file.constants = {"file:" + encoded, storage::file_name(encoded), std::to_string(f.size), std::to_string(f.modified_ms * 1000)};
     spec.files.push_back(std::move(file));
