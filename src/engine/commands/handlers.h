@@ -54,6 +54,7 @@ TARN_HANDLER(show_procedures);
 TARN_HANDLER(set_config);
 TARN_HANDLER(reset_config);
 TARN_HANDLER(set_time_zone);
+TARN_HANDLER(set_path);
 TARN_HANDLER(explain);
 TARN_HANDLER(manage_resource);
 TARN_HANDLER(refresh_table);

@@ -188,6 +188,13 @@ CommandResult uncache_table(const sql::Statement& statement, CommandHost& host) 
   return {};
 }
 
+CommandResult set_path(const sql::Statement&, CommandHost& host) {
+  if (!host.conf().flag("spark.sql.path.enabled")) {
+    throw analysis_error("UNSUPPORTED_FEATURE.SET_PATH_WHEN_DISABLED", {{"config", "\"spark.sql.path.enabled\""}});
+  }
+  throw not_built("SET PATH");
+}
+
 CommandResult clear_cache(const sql::Statement&, CommandHost& host) {
   host.clear_cache();
   return {};

@@ -82,7 +82,7 @@ constexpr Entry kEntries[] = {
     {Kind::kVacuum, vacuum},
     {Kind::kRestore, restore},
     {Kind::kCompound, run_script},
-    {Kind::kSetPath, nullptr, "SET PATH"},
+    {Kind::kSetPath, set_path},
     {Kind::kLoadData, nullptr, "LOAD DATA"},
     {Kind::kCreateIndex, nullptr, "CREATE INDEX"},
     {Kind::kDropIndex, nullptr, "DROP INDEX"},

@@ -81,7 +81,7 @@ CommandResult declare_variable(const sql::Statement& statement, CommandHost& hos
     }
     auto expression = plan::analyze_constant(declare.default_value().expression(), host.analyzer());
     if (!typed) variable.type = expression->type;
-    if (!plan::can_store_assign(expression->type, variable.type, host.conf().text("spark.sql.storeAssignmentPolicy"))) {
+    if (!plan::can_cast(expression->type, variable.type, plan::EvalMode::kAnsi)) {
       throw analysis_error("INVALID_DEFAULT_VALUE.DATA_TYPE",
                            {{"statement", "DECLARE VARIABLE"},
                             {"colName", quote_identifier(declare.names(0).parts().empty() ? "" : declare.names(0).parts(declare.names(0).parts_size() - 1))},
