@@ -131,6 +131,7 @@ class Analyzer {
   PlanPtr sort(PlanPtr child, std::vector<ExprPtr> orders, bool global);
   int64_t constant_int(const ExprPtr& e, const char* what);
   std::optional<Value> constant_value(const ExprPtr& e);
+  Value evaluate(const ExprPtr& e);
 
   PlanPtr with(const tarn::sql::With& w);
   PlanPtr without_plan_ids(const PlanPtr& plan);

@@ -124,6 +124,8 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
       // WITH inside: its definitions stand around the recursion.
       auto r = std::make_shared<tarn::sql::Rel>();
       if (q->extension().UnpackTo(r.get()) && r->has_with()) {
+        for (const auto& d : r->with().ctes())
+          if (same_name(d.name(), cte.name(), case_sensitive_)) return nullptr;  // the name means the inner one
         kept_.push_back(r);
         if (!inner) inner = std::make_shared<CteScope>();
         ctes_.emplace_back();

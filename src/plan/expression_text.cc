@@ -212,6 +212,17 @@ std::string quoted(const std::string& s) {
   return out + "'";
 }
 
+// BigDecimal.toString: an exponent below 1E-6.
+std::string big_decimal_text(Int128 unscaled, int scale) {
+  std::string digits = decimal_text(unscaled < 0 ? -unscaled : unscaled, 0);
+  int exponent = static_cast<int>(digits.size()) - 1 - scale;
+  if (exponent >= -6) return decimal_text(unscaled, scale);
+  std::string out = unscaled < 0 ? "-" : "";
+  out += digits[0];
+  if (digits.size() > 1) out += "." + digits.substr(1);
+  return out + "E" + std::to_string(exponent);
+}
+
 // plain: numbers and strings without marks, as generated names show them.
 std::string render_literal(const DataType& t, const Value& v, bool plain) {
   if (v.is_null()) {
@@ -233,7 +244,7 @@ std::string render_literal(const DataType& t, const Value& v, bool plain) {
       if (plain) return s;
       return std::isfinite(v.get<double>()) ? s + "D" : "CAST('" + s + "' AS DOUBLE)";
     }
-    case TypeId::kDecimal: return decimal_text(v.get<Int128>(), t.scale()) + (plain ? "" : "BD");
+    case TypeId::kDecimal: return big_decimal_text(v.get<Int128>(), t.scale()) + (plain ? "" : "BD");
     case TypeId::kString:
     case TypeId::kChar:
     case TypeId::kVarchar:
@@ -282,7 +293,7 @@ class Writer {
   explicit Writer(bool pretty) : pretty_(pretty) {}
 
   std::string write(const Expression& e) const {
-    if (pretty_ && !e.text.empty()) return e.text;
+    if (pretty_ && !e.text.empty() && e.kind != ExprKind::kAggregate) return e.text;
     switch (e.kind) {
       case ExprKind::kLiteral: return render_literal(e.type, as<Literal>(e).value, pretty_);
       case ExprKind::kAttribute: {
@@ -350,6 +361,8 @@ class Writer {
     if (n == "not" && a.size() == 1) return "(NOT " + arg(0) + ")";
     if (n == "isnull" && a.size() == 1) return "(" + arg(0) + " IS NULL)";
     if (n == "isnotnull" && a.size() == 1) return "(" + arg(0) + " IS NOT NULL)";
+    if (a.size() == 2 && (n == "trim" || n == "ltrim" || n == "rtrim"))
+      return std::string("TRIM(") + (n == "trim" ? "BOTH " : n == "ltrim" ? "LEADING " : "TRAILING ") + arg(0) + " FROM " + arg(1) + ")";
     if (n == "is_unknown" && a.size() == 1) return "(" + arg(0) + " IS UNKNOWN)";
     if (n == "is_not_unknown" && a.size() == 1) return "(" + arg(0) + " IS NOT UNKNOWN)";
     if ((n == "like" || n == "ilike") && a.size() >= 2) {
@@ -385,7 +398,7 @@ class Writer {
   }
 
   std::string aggregate(const AggregateCall& a) const {
-    std::string out = a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + ")";
+    std::string out = !a.text.empty() ? a.text : a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + ")";
     if (a.ignore_nulls) out += " ignore nulls";
     if (!a.order.empty()) out += " WITHIN GROUP (ORDER BY " + list(a.order) + ")";
     if (a.filter) out += " FILTER (WHERE " + write(*a.filter) + ")";

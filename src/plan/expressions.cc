@@ -277,6 +277,10 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
       if (hit && used != at + 1) continue;
       used = at + 1;
       if (hit && to_attribute(*hit->expression).id != a.id && !semantic_equals(*hit->expression, *item.expression)) {
+        if (env.scope && env.scope->find(parts).attribute) {
+          hit = nullptr;
+          break;
+        }
         throw analysis_error("AMBIGUOUS_REFERENCE", {{"name", name_text(parts)}, {"referenceNames", "[" + name_text({a.name}) + ", " + name_text({a.name}) + "]"}});
       }
       if (!hit) hit = &item;
@@ -338,7 +342,9 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
     if (hit) {
       if (env.in_aggregate)
         throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", {{"lca", name_text(parts)}, {"aggFunc", "\"aggregate function\""}});
-      return fields(make_ref(*hit), parts, 1);
+      auto ref = std::make_shared<AttributeRef>(as<AttributeRef>(*make_ref(*hit)));
+      ref->text = "lateralAliasReference(" + parts[0] + ")";
+      return fields(ref, parts, 1);
     }
   }
   if (auto f = literal_function(parts)) return f;
@@ -545,6 +551,8 @@ void Analyzer::expand_star(const sc::Expression& e, Env& env, std::vector<Select
   }
   for (auto& c : columns) {
     SelectItem item;
+    // A column of the query around this one gets an id of its own.
+    if (auto* a = try_as<AttributeRef>(*c); a && a->outer) c = make_alias(c, a->name);
     item.expression = std::move(c);
     out.push_back(std::move(item));
   }

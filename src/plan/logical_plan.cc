@@ -291,15 +291,20 @@ PlanPtr expose(const PlanPtr& plan, const std::vector<ExprId>& ids) {
     case PlanKind::kJoin: {
       const auto& j = as<Join>(*plan);
       std::vector<ExprId> left, right;
+      auto l = plan->children[0], r = plan->children[1];
+      // Once per id: a second try would double at every join further down.
       for (ExprId id : missing) {
-        if (expose(plan->children[0], {id})) left.push_back(id);
-        else right.push_back(id);
+        if (auto wider = expose(l, {id})) {
+          l = wider;
+          left.push_back(id);
+        } else {
+          right.push_back(id);
+        }
       }
       bool one_sided = j.type == JoinType::kLeftSemi || j.type == JoinType::kLeftAnti;
       if (one_sided && !right.empty()) return nullptr;
-      auto l = left.empty() ? plan->children[0] : expose(plan->children[0], left);
-      auto r = right.empty() ? plan->children[1] : expose(plan->children[1], right);
-      if (!l || !r) return nullptr;
+      if (!right.empty()) r = expose(r, right);
+      if (!r) return nullptr;
       auto n = plan->clone();
       bool null_left = j.type == JoinType::kRightOuter || j.type == JoinType::kFullOuter;
       bool null_right = j.type == JoinType::kLeftOuter || j.type == JoinType::kFullOuter;

@@ -345,24 +345,9 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       order = sort_order(o, env);
     } catch (const SparkError& error) {
       bool field = error.condition() == "FIELD_NOT_FOUND" || error.condition() == "INVALID_EXTRACT_BASE_FIELD_TYPE";
-      bool ambiguous = error.condition() == "AMBIGUOUS_REFERENCE" && block && !block->aggregated;
+      // Two columns of the list have the name: a column of the input may decide.
+      bool ambiguous = error.condition() == "AMBIGUOUS_REFERENCE" && block;
       if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !(field && block) && !ambiguous) throw;
-      if (ambiguous) {
-        // Two columns of the list have the name: the input's column of that name decides.
-        Scope below({block->input}, around_, case_sensitive_);
-        Env env = env_over(below, "Sort");
-        try {
-          auto one = sort_order(o, env);
-          auto ids_of = referenced_ids(*one);
-          auto exposed = expose(input, ids_of);
-          if (!exposed) throw error;
-          input = exposed;
-          orders.push_back(one);
-          continue;
-        } catch (const SparkError&) {
-          throw error;
-        }
-      }
       first = error;
     }
     bool needs_block = order && (contains_aggregate(*order) || contains_window(*order) || contains_grouping_call(*order));

@@ -296,6 +296,9 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
   PlanPtr p = provide(block.input, used);
 
   std::vector<ExprPtr> having = block.having, qualify = block.qualify;
+  // The empty grouping set has no row over no rows, unlike a plain aggregate.
+  if (block.grouping_sets && std::any_of(block.grouping_sets->begin(), block.grouping_sets->end(), [](const auto& s) { return s.empty(); }))
+    having.insert(having.begin(), call(">", {call("count", {make_int(1)}), make_long(0)}));
   if (block.aggregated) {
     GroupSplitter groups(block, lateral);
     for (auto& i : items) {

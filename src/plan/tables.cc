@@ -393,11 +393,23 @@ Parts Analyzer::name_parts(const tarn::sql::Name& name, Env* env) {
   if (!is_foldable(*e)) throw analysis_error("NOT_A_CONSTANT_STRING.NOT_CONSTANT", {{"name", "IDENTIFIER"}, {"expr", quote_sql(pretty_sql(*e))}});
   if (!e->type.is_string()) throw analysis_error("NOT_A_CONSTANT_STRING.WRONG_TYPE", {{"name", "IDENTIFIER"}, {"expr", quote_sql(pretty_sql(*e))}, {"dataType", quote_sql(e->type.sql())}});
   auto v = constant_string(e);
-  if (!v) throw not_built("IDENTIFIER of this expression");
+  if (!v) {
+    auto value = evaluate(make_cast(e, TypeId::kString, mode()));
+    v = value.is_null() ? std::optional<std::string>() : std::optional<std::string>(value.get<std::string>());
+  }
   if (!*v) throw analysis_error("NOT_A_CONSTANT_STRING.NULL", {{"name", "IDENTIFIER"}, {"expr", quote_sql(pretty_sql(*e))}});
   out = sql::parse_multipart_identifier(**v, parse_options());
   out.insert(out.end(), name.suffix().begin(), name.suffix().end());
   return out;
+}
+
+// The value of a constant that must be known now.
+Value Analyzer::evaluate(const ExprPtr& e) {
+  if (auto v = constant_value(e)) return *v;
+  if (!context_.collect) throw not_built("computing " + pretty_sql(*e) + " in this place");
+  auto rows = context_.collect(make_project(std::make_shared<OneRow>(), {make_alias(e, "value")}));
+  if (rows.size() != 1 || rows[0].size() != 1) throw internal_error("a constant has no single value");
+  return rows[0][0];
 }
 
 // Strings put together of literals: ||, concat, upper, lower, coalesce of constants. Inner optional empty: SQL NULL.
@@ -467,7 +479,11 @@ PlanPtr Analyzer::time_travel(const tarn::sql::TimeTravel& t) {
       if (auto s2 = constant_string(inner); s2 && *s2 && inner->type.is_string()) options.emplace_back("timestampAsOf", **s2);
       else if (auto* l = try_as<Literal>(*e); l && (l->type.id() == TypeId::kTimestamp || l->type.id() == TypeId::kDate) && !l->value.is_null())
         options.emplace_back("timestampAsOf", timestamp_option(*l));
-      else throw not_built("TIMESTAMP AS OF of a computed time");
+      else {
+        auto at = evaluate(make_cast(e, TypeId::kTimestamp, EvalMode::kAnsi));
+        if (at.is_null()) throw analysis_error("INVALID_TIME_TRAVEL_TIMESTAMP_EXPR.INPUT", {{"expr", quote_sql(pretty_sql(*e))}});
+        options.emplace_back("timestampAsOf", timestamp_option(as<Literal>(*make_literal(TypeId::kTimestamp, at))));
+      }
     }
   }
   return read_table(parts, options, false);
