@@ -85,6 +85,22 @@ SparkError overflow(const std::string& what) {
                     {{"message", what}, {"alternative", ""}, {"config", "\"spark.sql.ansi.enabled\""}});
 }
 
+// "Overflow in addition of INT8 (127 + 127)!": TINYINT and SMALLINT have a condition of their own in Spark.
+std::optional<SparkError> small_integer_overflow(const std::string& raw) {
+  const bool byte = contains(raw, " of INT8 "), small = contains(raw, " of INT16 ");
+  size_t open = raw.find('('), close = raw.find(')');
+  if ((!byte && !small) || open == std::string::npos || close == std::string::npos) return std::nullopt;
+  std::string inside = raw.substr(open + 1, close - open - 1);
+  size_t symbol = inside.find(' ');
+  if (symbol == std::string::npos || symbol + 2 >= inside.size()) return std::nullopt;
+  const char* suffix = byte ? "Y" : "S";
+  const char sign = inside[symbol + 1];
+  const char* function = sign == '+' ? "`try_add`" : sign == '-' ? "`try_subtract`" : "`try_multiply`";
+  return SparkError(ErrorKind::kArithmetic, "BINARY_ARITHMETIC_OVERFLOW",
+                    {{"value1", inside.substr(0, symbol) + suffix}, {"symbol", std::string(1, sign)},
+                     {"value2", inside.substr(symbol + 3) + suffix}, {"functionName", function}});
+}
+
 const char* spark_type_of(const std::string& message) {
   static const std::pair<const char*, const char*> kTypes[] = {
       {"to INT8", "TINYINT"}, {"to INT16", "SMALLINT"}, {"to INT32", "INT"}, {"to INT64", "BIGINT"}, {"to INT128", "DECIMAL(38,0)"},
@@ -119,7 +135,8 @@ SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql
         return SparkError(ErrorKind::kArithmetic, "DIVIDE_BY_ZERO", {{"config", "\"spark.sql.ansi.enabled\""}});
       }
       if (contains(raw, "DECIMAL")) return overflow(raw);
-      const char* type = contains(raw, "INT8") ? "byte" : contains(raw, "INT16") ? "short" : contains(raw, "INT32") ? "integer" : "long";
+      if (auto binary = small_integer_overflow(raw)) return *binary;
+      const char* type = contains(raw, "INT32") ? "integer" : "long";
       return overflow(std::string(type) + " overflow");
     }
     case ExceptionType::CONVERSION: {

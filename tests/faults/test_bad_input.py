@@ -85,7 +85,7 @@ def test_delta_unknown_reader_feature_is_named(spark, tmp_path):
 
 
 @pytest.mark.parametrize("sql,expected", [
-    ("select from where", "PARSE_SYNTAX_ERROR"), ("select nope from range(1)", "UNRESOLVED_COLUMN.WITH_SUGGESTION"),
+    ("selec 1", "PARSE_SYNTAX_ERROR"), ("select nope from range(1)", "UNRESOLVED_COLUMN.WITH_SUGGESTION"),
     ("select * from no_such_table", "TABLE_OR_VIEW_NOT_FOUND"), ("select 1 + array(1)", "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES"),
     ("select 2147483647 + 1", "ARITHMETIC_OVERFLOW"), ("select 1 / 0", "DIVIDE_BY_ZERO"), ("select nofunc(1)", "UNRESOLVED_ROUTINE"),
     ("select sum(id) from range(2) where id = 9223372036854775807 + id", "ARITHMETIC_OVERFLOW")])

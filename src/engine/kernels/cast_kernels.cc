@@ -78,7 +78,7 @@ template <class T> void decimal_to_integer(Kernels& k) {
       }
     }
     if (a.constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
-  });
+  }, bind_decimal_argument<0>);
   s.SetFallible();
   s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
   k.add(std::move(s));

@@ -318,7 +318,7 @@ void register_datetimes(Kernels& k) {
         put(result, i, static_cast<int64_t>(*exact));
       }
       if (a.constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
-    });
+    }, bind_decimal_argument<0>);
     s.SetFallible();
     s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     k.add(std::move(s));

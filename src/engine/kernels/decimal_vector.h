@@ -54,6 +54,14 @@ struct DecimalWriter {
   void null(duckdb::idx_t row) { duckdb::FlatVector::SetNull(vector, row, true); }
 };
 
+// For a decimal argument declared without width and scale: it keeps those it comes with.
+template <size_t I>
+duckdb::unique_ptr<duckdb::FunctionData> bind_decimal_argument(duckdb::ClientContext&, duckdb::ScalarFunction& f,
+                                                               duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) {
+  f.arguments[I] = args[I]->return_type;
+  return nullptr;
+}
+
 // A constant argument at bind time.
 inline duckdb::Value constant_argument(duckdb::ClientContext& context, duckdb::Expression& e) {
   if (!e.IsFoldable()) throw duckdb::BinderException("this argument must be a constant");

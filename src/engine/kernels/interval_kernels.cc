@@ -51,7 +51,7 @@ template <class T> void scaling(Kernels& k, const char* multiply_name, const cha
                                  duckdb::FlatVector::GetData<T>(result)[i] = checked<T>(*v);
                                }
                                if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
-                             });
+                             }, bind_decimal_argument<1>);
     s.SetFallible();
     s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     k.add(std::move(s));

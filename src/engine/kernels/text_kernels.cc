@@ -681,7 +681,7 @@ void register_text(Kernels& k) {
                                  if (text) duckdb::FlatVector::GetData<duckdb::string_t>(result)[i] = duckdb::StringVector::AddString(result, *text);
                                  else duckdb::FlatVector::SetNull(result, i, true);
                                }
-                             });
+                             }, bind_decimal_argument<0>);
     s.SetFallible();
     s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     k.add(std::move(s));
