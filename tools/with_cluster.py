@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts a fresh cluster, runs a command with {remote} replaced by its address, and stops the cluster.
 
-    with_cluster.py TARN [--keep-home DIR] [--memory M] -- COMMAND...
+    with_cluster.py [--keep-home DIR] [--memory M] TARN -- COMMAND...
 """
 import argparse
 import os

@@ -74,6 +74,7 @@ def test_interrupt_by_tag(spark):
 
 
 def test_interrupt_by_operation_id(spark):
+    spark.sql("select 1").collect()  # the server knows the session before it is asked for its operations
     wait = in_background(lambda: endless(spark).collect())
     ids = interrupted(lambda: _running(spark))
     assert spark.interruptOperation(ids[0]) == ids
