@@ -72,7 +72,6 @@ class Client:
 
     def stop(self):
         self.spark.stop()
-        stop(self.process)
 
 
 class DuckDB:
@@ -197,8 +196,11 @@ def main():
                             wrong.append(f"q{q:02d} {e.name}: another answer than {engines[0].name}")
             print(f"run {run} of {a.runs}" + (" (warm-up)" if run == 0 else ""), file=sys.stderr, flush=True)
     finally:
+        # Sessions end before the servers that two of them may share.
         for e in engines:
             e.stop()
+        for e in engines:
+            stop(getattr(e, "process", None))
     names = [e.name for e in engines]
     lines = [f"TPC-H scale {a.scale}, median of {a.runs} runs, {os.cpu_count()} cores, seconds", "", "| query | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     med = {n: {q: statistics.median(t) for q, t in times[n].items() if t} for n in names}

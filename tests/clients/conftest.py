@@ -1,6 +1,7 @@
 """Fixtures of the tests with real clients: clusters, and a proxy that can break connections."""
 import logging
 import os
+import sys
 import signal
 import socket
 import subprocess
@@ -143,3 +144,16 @@ def proxy(cluster):
 def endless(spark):
     """A query that runs until somebody ends it."""
     return spark.range(10**13).selectExpr("max(id)")
+
+
+# The client keeps retrying the last ReleaseExecute of servers that tests have killed, for minutes, and the interpreter would wait for it.
+def pytest_sessionfinish(session, exitstatus):
+    session.config.tarn_exit_status = int(exitstatus)
+
+
+def pytest_unconfigure(config):
+    status = getattr(config, "tarn_exit_status", None)
+    if status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
