@@ -176,12 +176,14 @@ void register_arrow_scan(duckdb::DatabaseInstance& database) {
   loader.RegisterFunction(scan);
 }
 
-ArrowHandle::ArrowHandle(const std::shared_ptr<arrow::Table>& table, const std::vector<plan::DataType>& types) : rows_(table->num_rows()) {
+ArrowHandle::ArrowHandle(const std::shared_ptr<arrow::Table>& table, const std::vector<plan::DataType>& types) : rows_(table ? table->num_rows() : 0) {
   arrow::FieldVector fields;
   arrow::ChunkedArrayVector columns;
   for (size_t i = 0; i < types.size(); ++i) {
     arrow::ArrayVector chunks;
-    for (const auto& chunk : table->column(static_cast<int>(i))->chunks()) chunks.push_back(arrow::MakeArray(fit(chunk->data(), types[i])));
+    if (table)
+      for (const auto& chunk : table->column(static_cast<int>(i))->chunks())
+        chunks.push_back(arrow::MakeArray(fit(chunk->data(), types[i])));
     std::shared_ptr<arrow::DataType> type = chunks.empty() ? to_duckdb_arrow(types[i]) : chunks[0]->type();
     fields.push_back(arrow::field("c" + std::to_string(i), type));
     columns.push_back(std::make_shared<arrow::ChunkedArray>(std::move(chunks), type));

@@ -21,6 +21,7 @@ void register_arrow_scan(duckdb::DatabaseInstance& database);
 class ArrowHandle {
  public:
   // Converts the columns to the layout that DuckDB reads for these Spark types (mostly without a copy). One type per column.
+  // A null table holds no rows.
   ArrowHandle(const std::shared_ptr<arrow::Table>& table, const std::vector<plan::DataType>& types);
   ~ArrowHandle();
   ArrowHandle(const ArrowHandle&) = delete;
