@@ -253,18 +253,31 @@ std::optional<int64_t> seconds_to_micros(int64_t s) {
   return r;
 }
 
+// The analyzer refuses sizes that are not positive where it knows them; here it is what keeps the division defined.
+void check_bucket(int64_t size) {
+  if (size <= 0)
+    fail("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", ErrorKind::kAnalysis, {{"sqlExpr", "\"time_bucket\""}, {"exprName", "`bucketSize`"}, {"valueRange", "(0, inf)"}, {"currentValue", std::to_string(size)}});
+}
+int64_t times(int64_t a, int64_t b) {
+  int64_t r;
+  if (__builtin_mul_overflow(a, b, &r)) fail_overflow("long overflow");
+  return r;
+}
 int64_t bucket_dt(int64_t size, int64_t ts, int64_t origin, const TimeZone* zone) {
+  check_bucket(size);
   int64_t diff;
   if (__builtin_sub_overflow(ts, origin, &diff)) fail_overflow("long overflow");
   int64_t n = floor_div(diff, size);
-  if (size / kDay == 0) return origin + n * size;
-  auto candidate = [&](int64_t m) { int64_t t = m * size; return plus(origin, 0, t / kDay, t % kDay, zone); };
+  if (size < kDay) return plus(origin, 0, 0, times(n, size), zone);
+  // A change of the zone's offset moves a boundary by less than a bucket.
+  auto candidate = [&](int64_t m) { int64_t t = times(m, size); return plus(origin, 0, t / kDay, t % kDay, zone); };
   int64_t c = candidate(n);
   if (c > ts) return candidate(n - 1);
   int64_t next = candidate(n + 1);
   return next <= ts ? next : c;
 }
 int64_t bucket_ym(int32_t size, int64_t ts, int64_t origin, const TimeZone* zone) {
+  check_bucket(size);
   auto months = [&](int64_t t) { CivilDate d = civil_from_days(floor_div(zone ? zone->utc_to_local_micros(t) : t, kDay)); return d.year * 12 + d.month; };
   int64_t n = floor_div(months(ts) - months(origin), size);
   int64_t c = plus(origin, n * size, 0, 0, zone);

@@ -79,6 +79,7 @@ duckdb::unique_ptr<duckdb::FunctionData> bind_decimal_result(duckdb::ClientConte
 inline std::string_view constant_text(duckdb::Vector& v) {
   duckdb::UnifiedVectorFormat f;
   v.ToUnifiedFormat(1, f);
+  if (!f.validity.RowIsValid(f.sel->get_index(0))) return {};
   const auto& s = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(f)[f.sel->get_index(0)];
   return {s.GetData(), s.GetSize()};
 }

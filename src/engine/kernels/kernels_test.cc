@@ -186,3 +186,12 @@ TEST_CASE("aggregates of moments") {
   CHECK(db()("round(spark_kurtosis(x), 6) FROM (VALUES (1), (10), (100), (10), (1)) t(x)") == "0.194323");
   CHECK(db()("spark_corr(x, y) FROM (VALUES (3, 2), (3, 3), (6, 4)) t(x, y)").substr(0, 12) == "0.8660254037");
 }
+
+TEST_CASE("no bucket or window size divides by zero or overflows") {
+  CHECK(db()("spark_time_bucket(0::BIGINT, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket((-1)::BIGINT, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket(0::INTEGER, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket(900000000::BIGINT, TIMESTAMP '2024-01-01 11:27:00', 'UTC')") == "2024-01-01 11:15:00");
+  CHECK(db()("spark_time_bucket(3::INTEGER, TIMESTAMP '1969-05-15 10:00:00', 'UTC')") == "1969-04-01 00:00:00");
+  CHECK(db()("spark_window(TIMESTAMP '2024-01-01', '0 second', '0 second', '0 second')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+}

@@ -54,6 +54,7 @@ template <bool Zoned> void window(Kernels& k) {
   auto type = Zoned ? LogicalType::TIMESTAMP_TZ : LogicalType::TIMESTAMP;
   add(k, ScalarFunction("spark_window", {type, LogicalType::VARCHAR, LogicalType::VARCHAR, LogicalType::VARCHAR}, LogicalType::STRUCT({{"start", type}, {"end", type}}), [](DataChunk& in, ExpressionState&, Vector& result) {
     const int64_t size = duration(constant_text(in.data[1])), slide = duration(constant_text(in.data[2])), start = duration(constant_text(in.data[3]));
+    if (size <= 0) fail("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", ErrorKind::kAnalysis, {{"sqlExpr", "\"window\""}, {"exprName", "`window_duration`"}, {"valueRange", "(0, 9223372036854775807]"}, {"currentValue", std::to_string(size) + "L"}});
     if (size != slide) fail("UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES", ErrorKind::kAnalysis, {});
     UnifiedVectorFormat t;
     in.data[0].ToUnifiedFormat(in.size(), t);
