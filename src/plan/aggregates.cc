@@ -336,19 +336,32 @@ PlanPtr Analyzer::having(const tarn::sql::Having& h) {
   Env env = env_over(scope, "Having");
   env.block = b.get();
   env.block_values = true;
+  env.outer_aggregates = &b->for_subqueries;
   auto c = condition(h.condition(), env);
   // HAVING takes anything that casts to a truth value.
   if (c->type.id() != TypeId::kBoolean && can_cast(c->type, TypeId::kBoolean, mode())) c = make_cast(c, TypeId::kBoolean, mode());
   if (c->type.id() != TypeId::kBoolean)
     throw analysis_error("DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN", {{"sqlExpr", quote_sql(pretty_sql(*c))}, {"filter", quote_sql(pretty_sql(*c))}, {"type", quote_sql(c->type.sql())}});
-  if (contains_window(*c) || contains_generator(*c))
-    throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*c))}});
+  if (contains_window(*c)) throw analysis_error("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", {{"clauseName", "HAVING"}});
+  if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", "'Filter"}});
   if (!b->aggregated) {
     // HAVING without GROUP BY and aggregates in the list: one global group if the condition aggregates.
     if (contains_grouping_call(*c)) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
-    if (!contains_aggregate(*c)) return filter_plan(child, h.condition(), "Having");
+    if (!contains_aggregate(*c) && b->for_subqueries.empty()) return filter_plan(child, h.condition(), "Having");
     b->aggregated = true;
   }
+  std::function<bool(const Expression&)> beyond_list = [&](const Expression& e) -> bool {
+    if (e.kind == ExprKind::kLiteral) return false;
+    for (const auto& i : b->items)
+      if (!i.generator && semantic_equals(i.expression->kind == ExprKind::kAlias ? *i.expression->children[0] : *i.expression, e)) return false;
+    if (is_aggregate_node(e)) return true;
+    for (const auto& g : b->groupings)
+      if (semantic_equals(*g, e)) return true;
+    bool found = false;
+    visit_children(e, [&](const ExprPtr& x) { found = found || beyond_list(*x); });
+    return found;
+  };
+  b->closed = beyond_list(*c) || !b->for_subqueries.empty();
   b->having.push_back(c);
   auto plan = finish_block(b);
   return plan;

@@ -87,14 +87,18 @@ Analyzer::Analyzer(AnalyzerContext& context) : context_(context), conf_(context.
 
 sql::ParseOptions Analyzer::parse_options() const { return plan::parser_settings(conf_); }
 
-PlanPtr Analyzer::relation_in(const sc::Relation& r, const Scope* around) {
-  const Scope* saved = around_;
-  around_ = around;
+PlanPtr Analyzer::relation_in(const sc::Relation& r, const Scope* around, std::vector<ExprPtr>* outer_aggregates) {
   struct Back {
     Analyzer& a;
-    const Scope* saved;
-    ~Back() { a.around_ = saved; }
-  } back{*this, saved};
+    const Scope* around;
+    std::vector<ExprPtr>* aggregates;
+    ~Back() {
+      a.around_ = around;
+      a.outer_aggregates_ = aggregates;
+    }
+  } back{*this, around_, outer_aggregates_};
+  around_ = around;
+  outer_aggregates_ = outer_aggregates;
   return relation(r);
 }
 

@@ -41,6 +41,8 @@ struct SelectBlock {
   std::vector<SelectItem> items;
   std::vector<ExprPtr> having, qualify;
   std::vector<ExprPtr> extra;          // named: columns for clauses above, after those of items
+  std::vector<ExprPtr> for_subqueries; // aliases of aggregates that subqueries in HAVING take from here
+  bool closed = false;                 // HAVING used what the list doesn't return: ORDER BY cannot any more
 };
 
 // How names are read at one place.
@@ -52,6 +54,7 @@ struct Env {
   int in_aggregate = 0;                                 // inside the arguments of an aggregate function
   bool window_function = false;                         // the next call is the function of OVER
   bool allow_star = false;
+  std::vector<ExprPtr>* outer_aggregates = nullptr;     // where subqueries leave aggregates over this query's columns
   std::vector<std::vector<std::pair<std::string, ExprPtr>>> lambdas;  // innermost last
   const char* clause = "";
 };
@@ -63,7 +66,7 @@ class Analyzer {
   // ---- relations
   PlanPtr relation(const sc::Relation& r);
   // With `around` as the enclosing query (subquery, lateral side).
-  PlanPtr relation_in(const sc::Relation& r, const Scope* around);
+  PlanPtr relation_in(const sc::Relation& r, const Scope* around, std::vector<ExprPtr>* outer_aggregates = nullptr);
 
   // ---- expressions
   ExprPtr expression(const sc::Expression& e, Env& env);
@@ -274,6 +277,7 @@ class Analyzer {
   ExprPtr function_call(const CallParts& c, Env& env, const std::shared_ptr<const QueryContext>& where);
   ExprPtr user_call(const UserFunction& f, std::vector<ExprPtr> args, std::vector<std::string> names);
   std::vector<std::pair<std::string, ExprPtr>> bind_parameters(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names);
+  ExprPtr outer_aggregate(ExprPtr value);
   ExprPtr grouping_call(const std::string& name, std::vector<ExprPtr> args);
   ExprPtr constant_lambda(const FunctionEntry& f, std::vector<ExprPtr>& args, size_t at, size_t parameters);
   ExprPtr struct_call(std::vector<ExprPtr> args);
@@ -290,6 +294,12 @@ class Analyzer {
 
   // subqueries.cc
   ExprPtr subquery(const sc::SubqueryExpression& s, Env& env);
+  // Spark's limits for the plan of a subquery (subquery_checks.cc). Throws UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.*.
+  void check_correlation(const PlanPtr& plan, bool lateral);
+  void check_scalar(const PlanPtr& plan);
+  // Of a subquery in ORDER BY and other clauses that can't join.
+  void check_no_predicate_subquery(const Expression& e, const PlanPtr& plan);
+  void check_lateral(const PlanPtr& left, const PlanPtr& right, const ExprPtr& condition);
   const sc::Relation& referenced_relation(int64_t plan_id);
 
  public:
@@ -303,6 +313,7 @@ class Analyzer {
   const SessionConf& conf_;
   bool case_sensitive_;
   const Scope* around_ = nullptr;          // of the query around the one being analyzed
+  std::vector<ExprPtr>* outer_aggregates_ = nullptr;   // that query's, if it takes aggregates of its subqueries
   int relation_depth_ = 0, expression_depth_ = 0, view_depth_ = 0;
 
   struct CteBinding {

@@ -305,24 +305,6 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   if (user) return user_call(*user, std::move(args), std::move(names));
   if (sql_function) return inline_sql_function(*sql_function, std::move(args), names);
 
-  // percentile_cont(p) WITHIN GROUP (ORDER BY x), mode() WITHIN GROUP (ORDER BY x): the ordered value is the first argument.
-  std::string within_text;
-  if (!order.empty() && is_aggregate && (name == "percentile_cont" || name == "percentile_disc" || name == "mode")) {
-    if (order.size() != 1)
-      throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WRONG_NUM_ORDERINGS",
-                           {{"funcName", name_text({name})}, {"expectedNum", "1"}, {"actualNum", std::to_string(order.size())}});
-    const auto& by = as<SortOrder>(*order[0]);
-    within_text = name + "(" + (c.distinct ? "DISTINCT " : "");
-    for (size_t i = 0; i < args.size(); ++i) within_text += (i ? ", " : "") + pretty_sql(*args[i]);
-    within_text += ") WITHIN GROUP (ORDER BY " + pretty_sql(*by.children[0]) + (by.ascending ? "" : " DESC") + ")";
-    args.insert(args.begin(), by.children[0]);
-    if (name == "mode") args.push_back(make_bool(true));
-    if (!by.ascending)
-      if (const auto* down = find_function(name + "_desc")) entry = down;
-    order.clear();
-  } else if (is_aggregate && (name == "percentile_cont" || name == "percentile_disc") && !c.internal) {
-    throw analysis_error("INVALID_WITHIN_GROUP_EXPRESSION.WITHIN_GROUP_MISSING", {{"funcName", name_text({name})}});
-  }
   CallContext context{conf_, mode(), name};
   bool has_names = std::any_of(names.begin(), names.end(), [](const std::string& n) { return !n.empty(); });
   if (has_names) args = arrange_arguments(*entry, std::move(args), names, name);
@@ -370,12 +352,29 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     }
   }
   auto value = resolve_call(*entry, std::move(args), context, where);
-  if (!within_text.empty() && value->kind == ExprKind::kAggregate) {
-    auto n = std::make_shared<AggregateCall>(as<AggregateCall>(*value));
-    n->text = within_text;
-    value = n;
-  }
-  return apply_clauses(std::move(value), c, filter, std::move(order));
+  value = apply_clauses(std::move(value), c, filter, std::move(order));
+  return is_aggregate && !window_function ? outer_aggregate(std::move(value)) : value;
+}
+
+// An aggregate function over columns of the query around belongs to that query where its GROUP BY can answer (HAVING).
+ExprPtr Analyzer::outer_aggregate(ExprPtr value) {
+  bool outer = false, local = false;
+  any_of(*value, [&](const Expression& e) {
+    if (auto* a = try_as<AttributeRef>(e)) (a->outer ? outer : local) = true;
+    return false;
+  });
+  if (!outer) return value;
+  if (local) throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.AGGREGATE_FUNCTION_MIXED_OUTER_LOCAL_REFERENCES", {{"function", pretty_sql(*value)}});
+  if (!outer_aggregates_) return value;
+  auto own = transform(value, [](const ExprPtr& x) -> ExprPtr {
+    auto* a = try_as<AttributeRef>(*x);
+    if (!a || !a->outer) return nullptr;
+    auto n = std::make_shared<AttributeRef>(*a);
+    n->outer = false;
+    return n;
+  });
+  outer_aggregates_->push_back(make_alias(own, pretty_sql(*own), true));
+  return make_ref(to_attribute(*outer_aggregates_->back()), true);
 }
 
 const Expression* find_python(const Expression& e) {

@@ -308,6 +308,7 @@ bool is_commutative(const std::string& name) {
 }
 
 bool equal_lists(const std::vector<ExprPtr>& a, const std::vector<ExprPtr>& b, std::vector<std::pair<ExprId, ExprId>>& bound);
+bool equal_plans(const LogicalPlan& a, const LogicalPlan& b, std::vector<std::pair<ExprId, ExprId>>& bound);
 
 bool equal(const Expression& left, const Expression& right, std::vector<std::pair<ExprId, ExprId>>& bound) {
   const Expression &a = strip(left), &b = strip(right);
@@ -315,9 +316,10 @@ bool equal(const Expression& left, const Expression& right, std::vector<std::pai
   if (a.kind != b.kind || a.children.size() != b.children.size()) return false;
   switch (a.kind) {
     case ExprKind::kLiteral: return a.type == b.type && equal_values(as<Literal>(a).value, as<Literal>(b).value);
-    case ExprKind::kAttribute: return as<AttributeRef>(a).id == as<AttributeRef>(b).id;
+    case ExprKind::kAttribute:
     case ExprKind::kLambdaVariable: {
-      auto x = as<LambdaVariable>(a).id, y = as<LambdaVariable>(b).id;
+      auto id = [](const Expression& e) { return e.kind == ExprKind::kAttribute ? as<AttributeRef>(e).id : as<LambdaVariable>(e).id; };
+      auto x = id(a), y = id(b);
       for (const auto& [p, q] : bound)
         if (p == x) return q == y;
       return x == y;
@@ -363,7 +365,7 @@ bool equal(const Expression& left, const Expression& right, std::vector<std::pai
       break;
     }
     case ExprKind::kSubquery:
-      if (as<SubqueryExpr>(a).form != as<SubqueryExpr>(b).form || as<SubqueryExpr>(a).plan != as<SubqueryExpr>(b).plan) return false;
+      if (as<SubqueryExpr>(a).form != as<SubqueryExpr>(b).form || !equal_plans(*as<SubqueryExpr>(a).plan, *as<SubqueryExpr>(b).plan, bound)) return false;
       break;
     case ExprKind::kUserFunction:
       if (as<UserFunction>(a).command != as<UserFunction>(b).command || !as<UserFunction>(a).deterministic) return false;
@@ -377,6 +379,55 @@ bool equal_lists(const std::vector<ExprPtr>& a, const std::vector<ExprPtr>& b, s
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i)
     if (!equal(*a[i], *b[i], bound)) return false;
+  return true;
+}
+
+// What one node does beside its expressions.
+bool equal_nodes(const LogicalPlan& a, const LogicalPlan& b) {
+  switch (a.kind) {
+    case PlanKind::kOneRow:
+    case PlanKind::kValues:
+    case PlanKind::kProject:
+    case PlanKind::kFilter:
+    case PlanKind::kWindow:
+    case PlanKind::kLimit:
+    case PlanKind::kDistinct: return true;
+    case PlanKind::kLocalData: return as<LocalData>(a).table == as<LocalData>(b).table;
+    case PlanKind::kRange: {
+      const auto &x = as<Range>(a), &y = as<Range>(b);
+      return x.start == y.start && x.end == y.end && x.step == y.step;
+    }
+    case PlanKind::kScan: {
+      const auto &x = as<Scan>(a), &y = as<Scan>(b);
+      return x.columns == y.columns && (x.relation == y.relation || x.relation->fingerprint() == y.relation->fingerprint());
+    }
+    case PlanKind::kJoin: return as<Join>(a).type == as<Join>(b).type && as<Join>(a).lateral == as<Join>(b).lateral;
+    case PlanKind::kAggregate: return as<Aggregate>(a).grouping_sets == as<Aggregate>(b).grouping_sets;
+    case PlanKind::kSort: return as<Sort>(a).global == as<Sort>(b).global;
+    case PlanKind::kTail: return as<Tail>(a).count == as<Tail>(b).count;
+    case PlanKind::kSetOperation: return as<SetOperation>(a).type == as<SetOperation>(b).type && as<SetOperation>(a).all == as<SetOperation>(b).all;
+    case PlanKind::kGenerate: return as<Generate>(a).outer == as<Generate>(b).outer;
+    case PlanKind::kCached: return as<Cached>(a).handle == as<Cached>(b).handle;
+    default: return false;
+  }
+}
+
+// Whether two plans compute the same, position by position; their own columns are paired in `bound`.
+bool equal_plans(const LogicalPlan& a, const LogicalPlan& b, std::vector<std::pair<ExprId, ExprId>>& bound) {
+  if (&a == &b) return true;
+  if (a.kind != b.kind || a.children.size() != b.children.size() || a.output.size() != b.output.size() || !equal_nodes(a, b)) return false;
+  for (size_t i = 0; i < a.children.size(); ++i)
+    if (!equal_plans(*a.children[i], *b.children[i], bound)) return false;
+  std::vector<ExprPtr> x, y;
+  visit_expressions(a, [&](const ExprPtr& e) { x.push_back(e); });
+  visit_expressions(b, [&](const ExprPtr& e) { y.push_back(e); });
+  for (const auto& e : x)
+    if (!is_deterministic(*e)) return false;
+  if (!equal_lists(x, y, bound)) return false;
+  for (size_t i = 0; i < a.output.size(); ++i) {
+    if (!a.output[i].type.same_type(b.output[i].type)) return false;
+    bound.emplace_back(a.output[i].id, b.output[i].id);
+  }
   return true;
 }
 

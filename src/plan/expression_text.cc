@@ -411,6 +411,8 @@ class Writer {
       case FrameBound::Kind::kCurrentRow: return "CURRENT ROW";
       default: break;
     }
+    // PRECEDING is a negated FOLLOWING; an implicit cast around it hides that from the text.
+    if (!b.following && b.offset->kind == ExprKind::kCast && !as<Cast>(*b.offset).user_specified) return "(- " + write(*b.offset) + ") FOLLOWING";
     return write(*b.offset) + (b.following ? " FOLLOWING" : " PRECEDING");
   }
 

@@ -259,6 +259,18 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
     for (const auto& [name, variable] : env.lambdas[i])
       if (same_name(name, parts[0], case_sensitive_)) return fields(variable, parts, 1);
 
+  // HAVING takes a name for what is grouped by if it can.
+  if (env.block && env.block->aggregated && env.in_aggregate == 0 && std::string_view(env.clause) == "Having" && env.scope) {
+    try {
+      auto found = env.scope->find(parts);
+      if (found.attribute) {
+        auto value = found_column(found, parts, false);
+        for (const auto& g : env.block->groupings)
+          if (semantic_equals(*g, *value) || (g->kind == ExprKind::kAttribute && as<AttributeRef>(*g).id == found.attribute->id)) return value;
+      }
+    } catch (const SparkError&) {
+    }
+  }
   // Clauses above a SELECT list see its names first, except inside aggregate functions.
   if (env.block && env.in_aggregate == 0) {
     const SelectItem* hit = nullptr;

@@ -38,6 +38,23 @@ std::string join_type_sql(JoinType t) {
   return names[static_cast<int>(t)];
 }
 
+// IN and EXISTS in a join condition may ask about one side only, but in an inner join.
+void check_join_subqueries(const ExprPtr& condition, const PlanPtr& left, const PlanPtr& right, JoinType type) {
+  if (type == JoinType::kInner || type == JoinType::kCross) return;
+  any_of(*condition, [&](const Expression& e) {
+    auto* s = try_as<SubqueryExpr>(e);
+    if (!s) return false;
+    auto ids = referenced_ids(e);
+    auto uses = [&](const PlanPtr& p) {
+      auto is = [&](const Attribute& a) { return std::find(ids.begin(), ids.end(), a.id) != ids.end(); };
+      return std::any_of(p->output.begin(), p->output.end(), is) || std::any_of(p->hidden.begin(), p->hidden.end(), is);
+    };
+    if (uses(left) && uses(right))
+      throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_CORRELATED_EXPRESSION_IN_JOIN_CONDITION", {{"subqueryExpression", quote_sql(pretty_sql(e))}});
+    return false;
+  });
+}
+
 }  // namespace
 
 PlanPtr Analyzer::make_join(PlanPtr left, PlanPtr right, JoinType type, ExprPtr condition, bool lateral) {
@@ -68,6 +85,7 @@ PlanPtr Analyzer::join_sides(const sc::Relation& left_proto, const sc::Relation&
   if (lateral && type != JoinType::kInner && type != JoinType::kCross && type != JoinType::kLeftOuter)
     throw analysis_error("INVALID_LATERAL_JOIN_TYPE", {{"joinType", join_type_sql(type)}});
   PlanPtr right;
+  std::vector<ExprId> lent;  // hidden columns of the sides that this join reads
   if (lateral) {
     Scope scope = scope_of(left);
     ++subquery_level_;
@@ -76,13 +94,17 @@ PlanPtr Analyzer::join_sides(const sc::Relation& left_proto, const sc::Relation&
       ~Back() { --a.subquery_level_; }
     } back{*this};
     right = relation_in(right_proto, &scope);
+    check_lateral(left, right, nullptr);
     // The right side may take the left's hidden columns.
     std::vector<ExprPtr> outer = outer_references(*right);
     std::vector<ExprId> want;
     for (const auto& r : outer)
       if (std::any_of(left->hidden.begin(), left->hidden.end(), [&](const Attribute& a) { return a.id == as<AttributeRef>(*r).id; })) want.push_back(as<AttributeRef>(*r).id);
     if (!want.empty())
-      if (auto wider = expose(left, want)) left = wider;
+      if (auto wider = expose(left, want)) {
+        left = wider;
+        lent = want;
+      }
   } else {
     right = relation(right_proto);
   }
@@ -101,11 +123,21 @@ PlanPtr Analyzer::join_sides(const sc::Relation& left_proto, const sc::Relation&
       throw analysis_error("JOIN_CONDITION_IS_NOT_BOOLEAN_TYPE", {{"joinCondition", quote_sql(pretty_sql(*c))}, {"conditionType", quote_sql(c->type.sql())}});
     if (contains_aggregate(*c) || contains_window(*c) || contains_generator(*c))
       throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*c))}});
-    left = provide(left, {c});
-    right = provide(right, {c});
+    if (lateral && !is_deterministic(*c)) throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.LATERAL_JOIN_CONDITION_NON_DETERMINISTIC", {{"condition", pretty_sql(*c)}});
+    check_join_subqueries(c, left, right, type);
+    for (auto* side : {&left, &right}) {
+      auto before = (*side)->output;
+      *side = provide(*side, {c});
+      for (const auto& a : (*side)->output)
+        if (std::none_of(before.begin(), before.end(), [&](const Attribute& b) { return b.id == a.id; })) lent.push_back(a.id);
+    }
     if (type == JoinType::kCross) type = JoinType::kInner;
   }
-  return make_join(std::move(left), std::move(right), type, std::move(c), lateral);
+  auto joined = make_join(std::move(left), std::move(right), type, std::move(c), lateral);
+  if (lent.empty()) return joined;
+  auto own = joined->output;
+  std::erase_if(own, [&](const Attribute& a) { return std::find(lent.begin(), lent.end(), a.id) != lent.end(); });
+  return restore(std::move(joined), own);
 }
 
 PlanPtr Analyzer::using_join(PlanPtr left, PlanPtr right, JoinType type, const std::vector<std::string>& given, bool natural) {

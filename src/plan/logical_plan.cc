@@ -123,11 +123,11 @@ void collect_outer(const Expression& e, std::vector<ExprPtr>& out, const ExprPtr
 void collect(const LogicalPlan& p, std::vector<ExprPtr>& refs, std::set<ExprId>& produced) {
   for (const auto& a : p.output) produced.insert(a.id);
   for (const auto& a : p.hidden) produced.insert(a.id);
-  visit_inputs(p, [&](const PlanPtr& c) { collect(*c, refs, produced); });
   visit_expressions(p, [&](const ExprPtr& e) {
     collect_outer(*e, refs, e);
     visit_subqueries(*e, [&](const SubqueryExpr& s) { collect(*s.plan, refs, produced); });
   });
+  visit_inputs(p, [&](const PlanPtr& c) { collect(*c, refs, produced); });
 }
 
 }  // namespace

@@ -256,6 +256,9 @@ PlanPtr Analyzer::filter_plan(PlanPtr child, const sc::Expression& proto, const 
       level = level->children[0];
     }
   }
+  bool where = std::string_view(clause) == "Filter";
+  if (contains_window(*c)) throw analysis_error("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", {{"clauseName", where ? "WHERE" : "HAVING"}});
+  if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", "'Filter"}});
   std::vector<const Expression*> bad;
   any_of(*c, [&](const Expression& e) {
     if (is_aggregate_node(e) || e.kind == ExprKind::kWindow || is_generator(e)) bad.push_back(&e);
@@ -310,6 +313,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
   }
 
   auto block = block_of(child);
+  if (block && block->closed) block = nullptr;
   std::shared_ptr<SelectBlock> wider;
   auto ids = child->plan_ids;
   std::vector<ExprPtr> orders;
@@ -370,6 +374,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       if (again) {
         if (contains_aggregate(*again->children[0]) && !b->aggregated)
           throw analysis_error("MISSING_GROUP_BY");
+        check_no_predicate_subquery(*again, input);
         auto column = make_alias(again->children[0], pretty_sql(*again->children[0]), true);
         b->extra.push_back(column);
         auto built = build(*b);
@@ -388,7 +393,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
     if (!order) {
       for (PlanPtr level = input; !order;) {
         if (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort && level->kind != PlanKind::kSample &&
-            level->kind != PlanKind::kRepartition)
+            level->kind != PlanKind::kRepartition && level->kind != PlanKind::kAggregate)
           throw *first;
         level = level->children[0];
         Scope scope = scope_of(level);
@@ -407,6 +412,8 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
     orders.push_back(order);
   }
   for (const auto& o : orders) {
+    check_no_predicate_subquery(*o, input);
+    if (contains_generator(*o)) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", "'Sort"}});
     if (contains_aggregate(*o) || contains_window(*o) || contains_generator(*o)) {
       throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*o->children[0]))}});
     }

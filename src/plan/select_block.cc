@@ -40,6 +40,23 @@ class GroupSplitter {
  public:
   GroupSplitter(const SelectBlock& block, const std::set<ExprId>& lateral) : block_(block), lateral_(lateral) {
     columns_.resize(block.groupings.size());
+    for (const auto& e : block.for_subqueries) {
+      list_.push_back(e);
+      known_.insert(to_attribute(*e).id);
+    }
+  }
+
+  // For clauses above the list: a name that the grouping doesn't leave is no name there.
+  ExprPtr split_above(const ExprPtr& e, bool case_sensitive) {
+    try {
+      return split(e);
+    } catch (const SparkError& error) {
+      if (error.condition() != "MISSING_AGGREGATION" || !missing_) throw;
+      auto list = std::make_shared<OneRow>();
+      for (const auto& i : block_.items)
+        if (!i.generator) list->output.push_back(to_attribute(*i.expression));
+      throw Scope({list}, nullptr, case_sensitive).unresolved({as<AttributeRef>(*missing_).name});
+    }
   }
 
   ExprPtr split(const ExprPtr& e) {
@@ -62,6 +79,7 @@ class GroupSplitter {
     }
     if (auto* a = try_as<AttributeRef>(*e)) {
       if (a->outer || lateral_.count(a->id) || known_.count(a->id)) return e;
+      missing_ = e;
       throw missing(*e);
     }
     if (e->kind == ExprKind::kSubquery) check_subquery(as<SubqueryExpr>(*e));
@@ -189,6 +207,7 @@ class GroupSplitter {
   std::vector<std::pair<ExprPtr, ExprPtr>> seen_;
   std::set<ExprId> known_;
   std::vector<ExprPtr> list_;
+  ExprPtr missing_;
 };
 
 // Takes window expressions out, innermost input first.
@@ -215,6 +234,21 @@ class WindowSplitter {
  private:
   std::vector<std::pair<ExprPtr, ExprPtr>> done_;
 };
+
+// A GROUP BY in a subquery and its list may not use columns of the query around.
+void refuse_outer_columns(const SelectBlock& block) {
+  std::string bad;
+  auto look = [&](const ExprPtr& e) {
+    bool outer = any_of(*e, [](const Expression& x) {
+      auto* a = try_as<AttributeRef>(x);
+      return a && a->outer;
+    });
+    if (outer) bad += (bad.empty() ? "" : ",") + quote_sql(pretty_sql(e->kind == ExprKind::kAlias ? *e->children[0] : *e));
+  };
+  for (const auto& g : block.groupings) look(g);
+  for (const auto& i : block.items) look(i.expression);
+  if (!bad.empty()) throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.CORRELATED_REFERENCE", {{"sqlExprs", bad}});
+}
 
 PlanPtr make_window(PlanPtr child, std::vector<ExprPtr> list) {
   auto w = std::make_shared<Window>();
@@ -296,18 +330,29 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
   PlanPtr p = provide(block.input, used);
 
   std::vector<ExprPtr> having = block.having, qualify = block.qualify;
-  // The empty grouping set has no row over no rows, unlike a plain aggregate.
-  if (block.grouping_sets && std::any_of(block.grouping_sets->begin(), block.grouping_sets->end(), [](const auto& s) { return s.empty(); }))
+  // The empty grouping set has no row over no rows, unlike a plain aggregate; alone it is one.
+  const bool grand_total = block.grouping_sets && block.grouping_sets->size() == 1 && block.groupings.empty() && conf_.flag("spark.sql.analyzer.lowerEmptyGroupingSetToGlobalAggregate.enabled");
+  if (block.grouping_sets && !grand_total && std::any_of(block.grouping_sets->begin(), block.grouping_sets->end(), [](const auto& s) { return s.empty(); }))
     having.insert(having.begin(), call(">", {call("count", {make_int(1)}), make_long(0)}));
   if (block.aggregated) {
     GroupSplitter groups(block, lateral);
-    for (auto& i : items) {
-      if (i.generator) i.expression = map_children(i.expression, [&](const ExprPtr& c) { return groups.split(c); });
-      else if (auto* a = try_as<Alias>(i.expression)) i.expression = rename(i.expression, groups.split(a->children[0]));
-      else i.expression = groups.split(i.expression);
+    if (around_) refuse_outer_columns(block);
+    for (size_t k = 0; k < items.size(); ++k) {
+      auto& i = items[k];
+      const bool above = k >= block.items.size();
+      if (i.generator) {
+        i.expression = map_children(i.expression, [&](const ExprPtr& c) { return groups.split(c); });
+      } else if (auto* a = try_as<Alias>(i.expression)) {
+        i.expression = rename(i.expression, above ? groups.split_above(a->children[0], case_sensitive_) : groups.split(a->children[0]));
+      } else {
+        auto column = groups.split(i.expression);
+        // A column that no grouping set has is NULL under its name.
+        if (column->kind != ExprKind::kAlias && column->kind != ExprKind::kAttribute) column = make_alias(column, to_attribute(*i.expression).name);
+        i.expression = std::move(column);
+      }
     }
-    for (auto& h : having) h = groups.split(h);
-    for (auto& q : qualify) q = groups.split(q);
+    for (auto& h : having) h = groups.split_above(h, case_sensitive_);
+    for (auto& q : qualify) q = groups.split_above(q, case_sensitive_);
     auto agg = std::make_shared<Aggregate>();
     agg->groupings = block.groupings;
     for (auto& g : agg->groupings)

@@ -34,7 +34,7 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
     Analyzer& a;
     ~Back() { --a.subquery_level_; }
   } back{*this};
-  out->plan = relation_in(r, env.scope);
+  out->plan = relation_in(r, env.scope, env.outer_aggregates);
   size_t columns = out->plan->output.size();
   out->type = TypeId::kBoolean;
   switch (s.subquery_type()) {
@@ -44,6 +44,7 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
         throw analysis_error("INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN", {{"number", std::to_string(columns)}});
       out->type = out->plan->output[0].type;
       out->nullable = true;
+      check_scalar(out->plan);
       break;
     }
     case sc::SubqueryExpression::SUBQUERY_TYPE_EXISTS:
@@ -101,6 +102,7 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
     }
     default: throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_TABLE_ARGUMENT", {{"treeNode", ""}});
   }
+  check_correlation(out->plan, false);
   // At most one row is checked when the query runs (SCALAR_SUBQUERY_TOO_MANY_ROWS), correlated or not.
   return out;
 }

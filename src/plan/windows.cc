@@ -95,7 +95,6 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     out->rows = w.frame_spec().frame_type() == Frame::FRAME_TYPE_ROW;
     out->lower = bound(w.frame_spec().lower(), false);
     out->upper = bound(w.frame_spec().upper(), true);
-    if (out->lower.kind == FrameBound::Kind::kUnbounded && out->lower.following && !out->rows) out->lower.following = false;
     auto place = [](const FrameBound& b) {
       if (b.kind == FrameBound::Kind::kCurrentRow) return 0;
       int side = b.following ? 1 : -1;
@@ -109,7 +108,7 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       for (FrameBound* b : {&out->lower, &out->upper}) {
         if (b->kind != FrameBound::Kind::kOffset) continue;
         const auto& t = b->offset->type;
-        if (key.is_numeric() && t.is_numeric()) {
+        if (key.is_numeric() && can_cast(t, key, mode())) {
           b->offset = make_cast(b->offset, key, mode());
         } else if (key.id() == TypeId::kDate && t.is_integral()) {
           b->offset = make_cast(b->offset, TypeId::kInt, mode());

@@ -111,12 +111,14 @@ Block PlanLowering::aggregate(const plan::Aggregate& a) {
   std::vector<ExprPtr> needed = list;
   needed.insert(needed.end(), refs.begin(), refs.end());
   make_inlinable(child, needed);
+  // A constant key would be a position; an aggregate function over nothing but outer columns would be one of the query around.
+  if ((!refs.empty() && has_constant_column(child)) ||
+      std::any_of(child.columns.begin(), child.columns.end(), [](const Column& c) { return c.correlated; }))
+    child = wrapped(std::move(child));
   Scope scope = scope_of(child);
   auto inside = expressions(scope);
   std::vector<Column> columns;
   for (const auto& r : refs) {
-    std::string text = inside.lower(r);
-    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) text = "(" + text + " + 0)";
     keys.push_back(inside.comparison_key(*r));
   }
   bool any_collated = std::any_of(refs.begin(), refs.end(), [](const ExprPtr& r) { return collated(r->type); });

@@ -117,6 +117,9 @@ Block PlanLowering::generate(const plan::Generate& g) {
       finish();
       return b;
     }
+    if (call->type.id() == TypeId::kStruct) row = call->type;
+    else if (call->type.id() == TypeId::kArray) row = call->type.element();
+    names = duckdb_field_names(row);
     list = never_empty(list, outer, duckdb_type_sql(row));
   }
   plan::ExprId packed = plan::next_expr_id();

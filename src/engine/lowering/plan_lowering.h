@@ -19,6 +19,7 @@ struct Column {
   std::string sql;
   int depth = 0;            // 0: a plain column or a constant
   bool repeatable = true;   // may be computed twice or elsewhere (deterministic)
+  bool correlated = false;  // reads a column of the query around
 };
 
 struct Block {
@@ -83,6 +84,8 @@ class PlanLowering {
   std::string subquery(const plan::PlanPtr& plan);
   // Whether these expressions can be written over the block's column texts instead of over a SELECT of their own.
   bool can_inline(const Block& block, const std::vector<plan::ExprPtr>& expressions) const;
+  // Whether some column is a constant: in GROUP BY, ORDER BY and DISTINCT ON an integer would be a position.
+  static bool has_constant_column(const Block& block);
   void make_inlinable(Block& block, const std::vector<plan::ExprPtr>& expressions);
   std::string fresh_alias() { return "t" + std::to_string(++aliases_); }
   std::string with_clause() const;

@@ -191,6 +191,12 @@ bool PlanLowering::can_inline(const Block& block, const std::vector<ExprPtr>& li
   return true;
 }
 
+bool PlanLowering::has_constant_column(const Block& block) {
+  return std::any_of(block.columns.begin(), block.columns.end(), [](const Column& c) {
+    return c.depth == 0 && !(c.sql.size() > 1 && c.sql[0] == 'c' && c.sql.find_first_not_of("0123456789", 1) == std::string::npos);
+  });
+}
+
 void PlanLowering::make_inlinable(Block& block, const std::vector<ExprPtr>& list) {
   if (!block.open || !can_inline(block, list)) block = wrapped(std::move(block));
 }
@@ -301,7 +307,7 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
       const auto& d = as<Deduplicate>(*p);
       Block b = lower(d.children[0]);
       make_inlinable(b, d.keys);
-      if (!b.order_by.empty()) b = wrapped(std::move(b));
+      if (!b.order_by.empty() || has_constant_column(b)) b = wrapped(std::move(b));
       Scope scope = scope_of(b);
       auto lowering = expressions(scope);
       for (const auto& k : d.keys) b.distinct_on += (b.distinct_on.empty() ? "" : ", ") + lowering.comparison_key(*k);
@@ -389,14 +395,20 @@ Block PlanLowering::project_over(Block child, const std::vector<ExprPtr>& list) 
         c.sql = it->sql;
         c.depth = it->depth;
         c.repeatable = it->repeatable;
+        c.correlated = it->correlated;
       } else {
         c.sql = column_name(ref->id);
         c.depth = 1;  // a correlated column: it must not be moved into other scopes by name games
+        c.correlated = true;
       }
     } else {
       c.sql = lowering.lower(*inner);
       c.depth = inner->kind == plan::ExprKind::kLiteral ? 0 : std::max(1, sql_depth(*inner));
       c.repeatable = plan::is_deterministic(*inner);
+      c.correlated = plan::any_of(*inner, [&](const plan::Expression& x) {
+        auto* a = plan::try_as<plan::AttributeRef>(x);
+        return a && (a->outer || std::any_of(child.columns.begin(), child.columns.end(), [&](const Column& k) { return k.id == a->id && k.correlated; }));
+      });
     }
     columns.push_back(std::move(c));
   }
@@ -455,16 +467,59 @@ Block PlanLowering::filter(const plan::Filter& f) {
   return b;
 }
 
+namespace {
+
+// Takes the subqueries that need nothing of the other side out of a join condition: DuckDB joins on subqueries only in inner joins.
+ExprPtr take_subqueries(const ExprPtr& e, const std::vector<plan::Attribute>& other, std::vector<ExprPtr>& taken) {
+  return plan::transform(e, [&](const ExprPtr& x) -> ExprPtr {
+    if (x->kind != plan::ExprKind::kSubquery) return nullptr;
+    std::unordered_map<plan::ExprId, int> used;
+    count_references(*x, used);
+    std::unordered_set<plan::ExprId> outer;
+    outer_references(*x, outer);
+    auto uses = [&](const std::vector<plan::Attribute>& list) {
+      return std::any_of(list.begin(), list.end(), [&](const plan::Attribute& a) { return used.contains(a.id) || outer.contains(a.id); });
+    };
+    if (uses(other)) return nullptr;
+    taken.push_back(plan::make_alias(x, "subquery", true, plan::next_expr_id()));
+    return plan::make_ref(plan::to_attribute(*taken.back()));
+  });
+}
+
+bool has_subquery(const plan::Expression& e) {
+  return plan::any_of(e, [](const plan::Expression& x) { return x.kind == plan::ExprKind::kSubquery; });
+}
+
+}  // namespace
+
 Block PlanLowering::join(const plan::Join& j) {
   using plan::JoinType;
   Block left = lower(j.children[0]);
+  ExprPtr condition = j.condition;
+  const bool one_sided = j.type == JoinType::kLeftSemi || j.type == JoinType::kLeftAnti;
+  const bool inner = j.type == JoinType::kInner || j.type == JoinType::kCross;
+  std::vector<ExprPtr> of_left, of_right;
+  if (condition && !inner && has_subquery(*condition)) {
+    condition = take_subqueries(condition, j.children[1]->output, of_left);
+    condition = take_subqueries(condition, j.children[0]->output, of_right);
+    if (has_subquery(*condition)) throw not_built("a subquery over both sides in the condition of an outer join");
+  }
+  bool correlated = false;
+  if (one_sided) {
+    std::unordered_set<plan::ExprId> outer;
+    outer_references(j, outer);
+    correlated = !outer.empty();
+  }
+  if (!of_left.empty()) left = extended(std::move(left), of_left);
   std::string left_source = as_source(left);
   if (left.from_is_join) left_source = left.from;  // joins are left-associative
   bool hoist = hoist_;
   if (j.lateral) hoist_ = false;
   Block right = lower(j.children[1]);
-  if (j.lateral && !(right.open && right.where.empty() && !right.from.empty() && right.order_by.empty() &&
-                     std::all_of(right.columns.begin(), right.columns.end(), plain))) {
+  if (!of_right.empty()) right = extended(std::move(right), of_right);
+  // LATERAL takes a SELECT, not joined tables in parentheses.
+  if (j.lateral && (right.from_is_join || !(right.open && right.where.empty() && !right.from.empty() && right.order_by.empty() &&
+                                            std::all_of(right.columns.begin(), right.columns.end(), plain)))) {
     right = wrapped(std::move(right));
   }
   std::string right_source = as_source(right);
@@ -473,11 +528,20 @@ Block PlanLowering::join(const plan::Join& j) {
   Block b;
   b.nesting = std::max(left.nesting, right.nesting);
   b.columns = left.columns;
-  if (j.type != JoinType::kLeftSemi && j.type != JoinType::kLeftAnti) b.columns.insert(b.columns.end(), right.columns.begin(), right.columns.end());
+  if (!one_sided) b.columns.insert(b.columns.end(), right.columns.begin(), right.columns.end());
   b.from_is_join = true;
   Scope scope;
   for (const auto& c : left.columns) scope[c.id] = c.sql;
   for (const auto& c : right.columns) scope[c.id] = c.sql;
+  if (one_sided && correlated) {
+    // Inside a correlated subquery DuckDB can take a semi join apart only as EXISTS.
+    std::string text = "SELECT 1 FROM " + right_source;
+    if (condition) text += " WHERE " + expressions(scope).lower(condition);
+    b.from = left_source;
+    b.from_is_join = left.from_is_join;
+    b.where.push_back((j.type == JoinType::kLeftAnti ? "NOT EXISTS (" : "EXISTS (") + text + ")");
+    return b;
+  }
   const char* keyword = "JOIN";
   switch (j.type) {
     case JoinType::kInner:
@@ -494,13 +558,14 @@ Block PlanLowering::join(const plan::Join& j) {
     lateral.clear();
   }
   std::string on;
-  if (j.condition) on = expressions(scope).lower(j.condition);
-  bool inner = j.type == JoinType::kInner || j.type == JoinType::kCross;
+  if (condition) on = expressions(scope).lower(condition);
   if (inner && on.empty()) {
     b.from = left_source + " CROSS JOIN " + lateral + right_source;
   } else {
     b.from = left_source + " " + keyword + " " + lateral + right_source + " ON " + (on.empty() ? "true" : on);
   }
+  for (const auto* list : {&of_left, &of_right})
+    for (const auto& e : *list) std::erase_if(b.columns, [&](const Column& c) { return c.id == plan::to_attribute(*e).id; });
   return b;
 }
 
@@ -512,7 +577,7 @@ Block PlanLowering::sort(const plan::Sort& s) {
     if (!plan::is_foldable(*o->children[0])) orders.push_back(o);
   }
   if (orders.empty()) return b;
-  if (!b.open || !b.order_by.empty() || !can_inline(b, orders)) b = wrapped(std::move(b));
+  if (!b.open || !b.order_by.empty() || !can_inline(b, orders) || has_constant_column(b)) b = wrapped(std::move(b));
   // Ordering by a computed output column: compute it once.
   Scope scope = scope_of(b);
   for (const auto& c : b.columns) {
@@ -716,10 +781,20 @@ Block PlanLowering::recursive_cte(const plan::RecursiveCte& r) {
   cte_names_[r.id] = name;
   bool hoist = std::exchange(hoist_, false);
   auto branch = [&](const PlanPtr& plan, const std::vector<plan::Attribute>& names) {
+    // Definitions inside the step may read the recursive table: they stay inside.
+    with_.emplace_back();
     Block b = lower(plan);
     std::vector<ExprPtr> refs;
     for (const auto& a : plan->output) refs.push_back(plan::make_ref(a));
-    b = wrapped(project_over(std::move(b), refs));
+    b = project_over(std::move(b), refs);
+    std::string list = with_clause();
+    with_.pop_back();
+    if (list.empty()) {
+      b = wrapped(std::move(b));
+    } else {
+      make_names_unique(b);
+      b.from = "(" + list + select(b) + ") AS " + fresh_alias();
+    }
     std::string columns;
     for (size_t i = 0; i < names.size(); ++i) columns += (i ? ", " : "") + column_name(plan->output[i].id) + " AS " + column_name(names[i].id);
     return std::pair(columns, b.from);

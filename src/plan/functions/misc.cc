@@ -107,10 +107,9 @@ TypedCall stack_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 TypedCall json_tuple_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() < 2) wrong_number_of_arguments(c.name, "> 1", args.size());
   for (const ExprPtr& e : args)
-    if (!e->type.is_string() && e->type.id() != TypeId::kNull) mismatch(c, args, "NON_STRING_TYPE", {{"funcName", quote_identifier(c.name)}});
+    if (!e->type.is_string()) mismatch(c, args, "NON_STRING_TYPE", {{"funcName", quote_identifier(c.name)}});
   std::vector<StructField> f;
   for (size_t i = 1; i < args.size(); ++i) f.push_back(make_field("c" + std::to_string(i - 1), TypeId::kString));
-  for (ExprPtr& e : args) if (e->type.id() == TypeId::kNull) cast_to(c, e, TypeId::kString);
   return {DataType::structure(std::move(f)), false};
 }
 
