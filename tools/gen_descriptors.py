@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""Writes the Spark Connect message descriptors of the installed pyspark-client as a FileDescriptorSet.
+"""Writes the message descriptors of the installed pyspark-client (Spark Connect) and delta-spark (Delta Connect) as a FileDescriptorSet.
 
     gen_descriptors.py OUT.fds
 
-protoc reads it with --descriptor_set_in, so that no .proto file of Spark is kept in this repository.
+protoc reads it with --descriptor_set_in, so that no .proto file of Spark or Delta is kept in this repository.
 """
 import importlib
+import os
 import sys
+
+os.environ.setdefault("SPARK_HOME", os.sep)  # delta-spark's modules look for one when they are imported; nothing of it is used
 
 from google.protobuf import descriptor_pb2
 
 MODULES = [f"pyspark.sql.connect.proto.{m}_pb2" for m in
            ("base", "catalog", "commands", "common", "expressions", "ml", "ml_common", "relations", "types", "pipelines")]
+MODULES += [f"delta.connect.proto.{m}_pb2" for m in ("base", "commands", "relations")]
 MODULES += ["google.rpc.status_pb2", "google.rpc.error_details_pb2"]
 
 

@@ -22,18 +22,19 @@ if [ -n "$missing" ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null || die "apt-get could not install:$missing"
 fi
 
-want=$(sha256sum requirements.txt | cut -d' ' -f1)
+want=$(cat requirements.txt requirements-no-deps.txt | sha256sum | cut -d' ' -f1)
 if [ ! -f "$venv/.stamp" ] || [ "$(cat "$venv/.stamp")" != "$want" ]; then
   say "virtual environment in $venv"
   [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements.txt || die "pip could not install requirements.txt"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps -r requirements-no-deps.txt || die "pip could not install requirements-no-deps.txt"
   echo "$want" >"$venv/.stamp"
 fi
 
 root_dir=$PWD
 field() { awk -v n="$1" -v c="$2" '$1==n{print $c}' "$root_dir/cmake/deps.lock"; }
 check() { echo "$2  $1" | sha256sum -c --status || die "$1: checksum differs from cmake/deps.lock; delete the file and run again, or mend the lock"; }
-stamp="$deps/.stamp-$(cat cmake/deps.lock tools/setup.sh tools/gen_descriptors.py | sha256sum | cut -c1-16)"
+stamp="$deps/.stamp-$(cat cmake/deps.lock tools/setup.sh tools/gen_descriptors.py requirements-no-deps.txt | sha256sum | cut -c1-16)"
 if [ ! -f "$stamp" ]; then
   mkdir -p "$deps" && tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
   say "DuckDB $(field duckdb-lib 2): library"

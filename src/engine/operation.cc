@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "duckdb.hpp"
 #include "engine/arrow_export.h"
+#include "engine/commands/delta_connect.h"
 #include "engine/error_map.h"
 #include "engine/explain.h"
 #include "engine/lowering/lowering.h"
@@ -101,30 +102,35 @@ Operation::~Operation() {
 namespace {
 
 // The catalog relations inside a plan, which the analyzer does not know: their answers take their place.
-bool has_catalog(const google::protobuf::Message& m) {
+// Relations whose rows the server makes itself: spark.catalog.* and Delta's messages. They are executed and replaced before analysis.
+bool has_server_relation(const google::protobuf::Message& m) {
+  if (m.GetDescriptor() == spark::connect::Relation::descriptor()) {
+    const auto& relation = static_cast<const spark::connect::Relation&>(m);
+    if (relation.has_catalog() || commands::is_delta_relation(relation)) return true;
+  }
   const auto* reflection = m.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection->ListFields(m, &fields);
   for (const auto* f : fields) {
     if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE || f->is_map()) continue;
-    if (f->message_type()->full_name() == "spark.connect.Catalog") return true;
     if (f->is_repeated()) {
       for (int i = 0; i < reflection->FieldSize(m, f); ++i) {
-        if (has_catalog(reflection->GetRepeatedMessage(m, f, i))) return true;
+        if (has_server_relation(reflection->GetRepeatedMessage(m, f, i))) return true;
       }
-    } else if (has_catalog(reflection->GetMessage(m, f))) {
+    } else if (has_server_relation(reflection->GetMessage(m, f))) {
       return true;
     }
   }
   return false;
 }
 
-void replace_catalog(google::protobuf::Message* m, Operation& operation) {
+void replace_server_relations(google::protobuf::Message* m, Operation& operation) {
   if (m->GetDescriptor() == spark::connect::Relation::descriptor()) {
     auto* relation = static_cast<spark::connect::Relation*>(m);
-    if (relation->has_catalog()) {
-      auto result = commands::execute_catalog(relation->catalog(), operation);
-      if (result.query) throw internal_error("a catalog relation answered with a query");
+    bool catalog = relation->has_catalog();
+    if (catalog || (commands::is_delta_relation(*relation) && !commands::replace_delta_scan(relation))) {
+      auto result = catalog ? commands::execute_catalog(relation->catalog(), operation) : commands::execute_delta_relation(*relation, operation);
+      if (result.query) throw internal_error("a relation of the server answered with a query");
       auto table = rows_to_arrow(result.schema, result.rows, operation.conf().time_zone());
       to_local_relation(result.schema, table, relation->mutable_local_relation());
       return;
@@ -136,9 +142,9 @@ void replace_catalog(google::protobuf::Message* m, Operation& operation) {
   for (const auto* f : fields) {
     if (f->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE || f->is_map()) continue;
     if (f->is_repeated()) {
-      for (int i = 0; i < reflection->FieldSize(*m, f); ++i) replace_catalog(reflection->MutableRepeatedMessage(m, f, i), operation);
+      for (int i = 0; i < reflection->FieldSize(*m, f); ++i) replace_server_relations(reflection->MutableRepeatedMessage(m, f, i), operation);
     } else {
-      replace_catalog(reflection->MutableMessage(m, f), operation);
+      replace_server_relations(reflection->MutableMessage(m, f), operation);
     }
   }
 }
@@ -146,9 +152,9 @@ void replace_catalog(google::protobuf::Message* m, Operation& operation) {
 }  // namespace
 
 PlanPtr Operation::analyze(const spark::connect::Relation& relation) {
-  if (has_catalog(relation)) {
+  if (has_server_relation(relation)) {
     spark::connect::Relation copy = relation;
-    replace_catalog(&copy, *this);
+    replace_server_relations(&copy, *this);
     return plan::analyze(copy, *analyzer_);
   }
   return plan::analyze(relation, *analyzer_);

@@ -86,12 +86,12 @@ ExprPtr analyze_over(const spark::connect::Expression& expression, const Logical
 // null. Throws INSERT_COLUMN_ARITY_MISMATCH.*, INCOMPATIBLE_DATA_FOR_TABLE.*, …
 PlanPtr resolve_insert(PlanPtr query, const DataType& table_schema, const std::string& table_name, bool by_name, AnalyzerContext& context);
 
-DeleteCommand analyze_delete(PlanPtr target, const spark::connect::Expression* condition, AnalyzerContext& context);
-UpdateCommand analyze_update(PlanPtr target, const spark::connect::Expression* condition,
+// The target is a relation over one table, with its alias if it has one: from SQL, the DataFrame API and Delta's own messages alike.
+DeleteCommand analyze_delete(const spark::connect::Relation& target, const spark::connect::Expression* condition, AnalyzerContext& context);
+UpdateCommand analyze_update(const spark::connect::Relation& target, const spark::connect::Expression* condition,
                              const std::vector<std::pair<spark::connect::Expression, spark::connect::Expression>>& assignments,
                              AnalyzerContext& context);
-// From SQL and from the DataFrame API alike (spark.connect.MergeIntoTableCommand).
-// target_alias: MERGE INTO t AS alias; empty for the DataFrame API.
-MergeCommand analyze_merge(const spark::connect::MergeIntoTableCommand& merge, AnalyzerContext& context, const std::string& target_alias = {});
+// The message's target_table_name is not read.
+MergeCommand analyze_merge(const spark::connect::Relation& target, const spark::connect::MergeIntoTableCommand& merge, AnalyzerContext& context);
 
 }  // namespace tarn::plan

@@ -327,11 +327,12 @@ void check_conflicts(const std::vector<Assignment>& list) {
 
 }  // namespace
 
-DeleteCommand analyze_delete(PlanPtr target, const sc::Expression* condition, AnalyzerContext& context) {
+DeleteCommand analyze_delete(const sc::Relation& table, const sc::Expression* condition, AnalyzerContext& context) {
   DeleteCommand out;
   with_deep_stack([&] {
     TextZone zone(context.conf.time_zone());
     Analyzer a(context);
+    PlanPtr target = a.relation(table);
     Scope scope({target}, nullptr, context.conf.case_sensitive());
     Env env = a.env_over(scope, "DeleteFromTable");
     if (condition) {
@@ -343,12 +344,13 @@ DeleteCommand analyze_delete(PlanPtr target, const sc::Expression* condition, An
   return out;
 }
 
-UpdateCommand analyze_update(PlanPtr target, const sc::Expression* condition, const std::vector<std::pair<sc::Expression, sc::Expression>>& assignments,
-                             AnalyzerContext& context) {
+UpdateCommand analyze_update(const sc::Relation& table, const sc::Expression* condition,
+                             const std::vector<std::pair<sc::Expression, sc::Expression>>& assignments, AnalyzerContext& context) {
   UpdateCommand out;
   with_deep_stack([&] {
     TextZone zone(context.conf.time_zone());
     Analyzer a(context);
+    PlanPtr target = a.relation(table);
     Assigner assigner(a, scan_name(*target));
     Scope scope({target}, nullptr, context.conf.case_sensitive());
     Env env = a.env_over(scope, "UpdateTable");
@@ -367,14 +369,12 @@ UpdateCommand analyze_update(PlanPtr target, const sc::Expression* condition, co
   return out;
 }
 
-MergeCommand analyze_merge(const sc::MergeIntoTableCommand& merge, AnalyzerContext& context, const std::string& target_alias) {
+MergeCommand analyze_merge(const sc::Relation& table, const sc::MergeIntoTableCommand& merge, AnalyzerContext& context) {
   MergeCommand out;
   with_deep_stack([&] {
     TextZone zone(context.conf.time_zone());
     Analyzer a(context);
-    auto name = sql::parse_multipart_identifier(merge.target_table_name(), a.parse_options());
-    PlanPtr target = a.read_table(name, {}, false);
-    if (!target_alias.empty()) target = a.alias_plan(target, {target_alias});
+    PlanPtr target = a.relation(table);
     PlanPtr source = a.relation(merge.source_table_plan());
     // Names of the two sides must not meet by id.
     std::set<ExprId> ids;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/commands/delta_tables.h"
+#include "engine/commands/dml.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/parsing.h"
 #include "engine/commands/partitions.h"
@@ -309,27 +310,6 @@ CommandResult multi_insert(const sql::Statement& statement, CommandHost& host) {
 
 namespace {
 
-// SELECT * FROM target [AS alias], for analysis of DELETE and UPDATE.
-plan::PlanPtr target_plan(const std::vector<std::string>& parts, const std::string& alias, CommandHost& host) {
-  sc::Relation relation;
-  sc::Relation* read = &relation;
-  if (!alias.empty()) {
-    relation.mutable_subquery_alias()->set_alias(alias);
-    read = relation.mutable_subquery_alias()->mutable_input();
-  }
-  read->mutable_read()->mutable_named_table()->set_unparsed_identifier(sql::unparse_identifier(parts));
-  return plan::analyze(relation, host.analyzer());
-}
-
-void require_delta(const Target& target, const char* operation) {
-  if (!target.table.is_delta()) throw unsupported_operation(target.table.full_name(), operation);
-}
-
-void after_change(const Target& target, CommandHost& host) {
-  if (target.path_only) host.invalidate(target.location, false);
-  else data_changed(target.table, host);
-}
-
 void refuse_with(bool has_with, const char* statement) {
   if (has_with) throw not_built(std::string("WITH before ") + statement);
 }
@@ -349,29 +329,41 @@ class WithSubqueries {
 
 }  // namespace
 
-CommandResult delete_rows(const sql::Statement& statement, CommandHost& host) {
-  auto& d = statement.delete_();
-  auto target = target_of(d.name(), host, "DELETE");
-  require_delta(target, "DELETE");
-  refuse_with(d.has_with(), "DELETE");
-  WithSubqueries subqueries(statement, host);
-  auto plan = target_plan(name_parts(d.name(), host), d.has_alias() ? d.alias() : "", host);
-  auto command = plan::analyze_delete(plan, d.has_condition() ? &d.condition() : nullptr, host.analyzer());
-  auto result = delta_delete(target.location, command, host);
+DmlTarget dml_target(const std::vector<std::string>& parts, const std::string& alias, const char* operation, CommandHost& host) {
+  sql::Name name;
+  for (auto& p : parts) name.add_parts(p);
+  auto table = target_of(name, host, operation);
+  if (!table.table.is_delta()) throw unsupported_operation(table.table.full_name(), std::string_view(operation) == "DELETE" ? "DELETE" : std::string(operation) + " TABLE");
+  DmlTarget target{std::move(table.table), table.path_only, {}};
+  sc::Relation* read = &target.relation;
+  if (!alias.empty()) {
+    read->mutable_subquery_alias()->set_alias(alias);
+    read = read->mutable_subquery_alias()->mutable_input();
+  }
+  read->mutable_read()->mutable_named_table()->set_unparsed_identifier(sql::unparse_identifier(parts));
+  return target;
+}
+
+namespace {
+
+void after_change(const DmlTarget& target, CommandHost& host) {
+  if (target.path_only) host.invalidate(target.table.location, false);
+  else data_changed(target.table, host);
+}
+
+}  // namespace
+
+CommandResult delete_from_table(const DmlTarget& target, const sc::Expression* condition, CommandHost& host) {
+  auto result = delta_delete(target.table.location, plan::analyze_delete(target.relation, condition, host.analyzer()), host);
   after_change(target, host);
   return result;
 }
 
-CommandResult update_rows(const sql::Statement& statement, CommandHost& host) {
-  auto& u = statement.update();
-  auto target = target_of(u.name(), host, "UPDATE");
-  require_delta(target, "UPDATE TABLE");
-  refuse_with(u.has_with(), "UPDATE");
-  WithSubqueries subqueries(statement, host);
-  auto plan = target_plan(name_parts(u.name(), host), u.has_alias() ? u.alias() : "", host);
+CommandResult update_table(const DmlTarget& target, const sc::Expression* condition,
+                           const google::protobuf::RepeatedPtrField<sql::Assignment>& list, CommandHost& host) {
   auto schema = table_schema(target.table, host);
   std::vector<std::pair<sc::Expression, sc::Expression>> assignments;
-  for (auto& a : u.assignments()) {
+  for (auto& a : list) {
     auto value = a.value();
     if (is_default_word(value) && a.key().has_unresolved_attribute()) {
       auto parts = sql::parse_attribute_name(a.key().unresolved_attribute().unparsed_identifier());
@@ -379,20 +371,39 @@ CommandResult update_rows(const sql::Statement& statement, CommandHost& host) {
     }
     assignments.emplace_back(a.key(), std::move(value));
   }
-  auto command = plan::analyze_update(plan, u.has_condition() ? &u.condition() : nullptr, assignments, host.analyzer());
-  auto result = delta_update(target.location, command, host);
+  auto result = delta_update(target.table.location, plan::analyze_update(target.relation, condition, assignments, host.analyzer()), host);
   after_change(target, host);
   return result;
 }
 
+CommandResult merge_into_table(const DmlTarget& target, const sc::MergeIntoTableCommand& merge, CommandHost& host) {
+  auto result = delta_merge(target.table.location, plan::analyze_merge(target.relation, merge, host.analyzer()), host);
+  after_change(target, host);
+  return result;
+}
+
+CommandResult delete_rows(const sql::Statement& statement, CommandHost& host) {
+  auto& d = statement.delete_();
+  auto target = dml_target(name_parts(d.name(), host), d.alias(), "DELETE", host);
+  refuse_with(d.has_with(), "DELETE");
+  WithSubqueries subqueries(statement, host);
+  return delete_from_table(target, d.has_condition() ? &d.condition() : nullptr, host);
+}
+
+CommandResult update_rows(const sql::Statement& statement, CommandHost& host) {
+  auto& u = statement.update();
+  auto target = dml_target(name_parts(u.name(), host), u.alias(), "UPDATE", host);
+  refuse_with(u.has_with(), "UPDATE");
+  WithSubqueries subqueries(statement, host);
+  return update_table(target, u.has_condition() ? &u.condition() : nullptr, u.assignments(), host);
+}
+
 CommandResult merge_rows(const sql::Statement& statement, CommandHost& host) {
   auto& m = statement.merge();
-  auto target = target_of(m.name(), host, "MERGE INTO");
-  require_delta(target, "MERGE INTO TABLE");
+  auto target = dml_target(name_parts(m.name(), host), m.alias(), "MERGE INTO", host);
   refuse_with(m.has_with(), "MERGE");
   WithSubqueries subqueries(statement, host);
   sc::MergeIntoTableCommand message;
-  message.set_target_table_name(sql::unparse_identifier(name_parts(m.name(), host)));
   *message.mutable_source_table_plan() = m.source();
   *message.mutable_merge_condition() = m.condition();
   auto copy = [](const google::protobuf::RepeatedPtrField<sc::MergeAction>& from, google::protobuf::RepeatedPtrField<sc::Expression>* to) {
@@ -402,10 +413,7 @@ CommandResult merge_rows(const sql::Statement& statement, CommandHost& host) {
   copy(m.not_matched(), message.mutable_not_matched_actions());
   copy(m.not_matched_by_source(), message.mutable_not_matched_by_source_actions());
   message.set_with_schema_evolution(m.with_schema_evolution());
-  auto command = plan::analyze_merge(message, host.analyzer(), m.has_alias() ? m.alias() : "");
-  auto result = delta_merge(target.location, command, host);
-  after_change(target, host);
-  return result;
+  return merge_into_table(target, message, host);
 }
 
 // ---- ANALYZE

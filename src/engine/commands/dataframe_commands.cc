@@ -1,7 +1,9 @@
 // Commands of the DataFrame API: temporary views, df.write, df.writeTo, mergeInto. Source: SparkConnectPlanner, DataFrameWriter, DataFrameWriterV2.
 #include <algorithm>
 
+#include "engine/commands/delta_connect.h"
 #include "engine/commands/delta_tables.h"
+#include "engine/commands/dml.h"
 #include "engine/commands/parsing.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
@@ -225,11 +227,7 @@ CommandResult write_v2(const sc::WriteOperationV2& write, CommandHost& host) {
 
 CommandResult merge_into(const sc::MergeIntoTableCommand& merge, CommandHost& host) {
   auto parts = sql::parse_multipart_identifier(merge.target_table_name(), parse_options(host.conf()));
-  auto table = require_table(parts, host, "MERGE INTO");
-  if (!table.is_delta()) throw unsupported_operation(table.full_name(), "MERGE INTO TABLE");
-  auto result = delta_merge(table.location, plan::analyze_merge(merge, host.analyzer()), host);
-  data_changed(table, host);
-  return result;
+  return merge_into_table(dml_target(parts, "", "MERGE INTO", host), merge, host);
 }
 
 }  // namespace
@@ -242,7 +240,7 @@ bool handles_command(const sc::Command& command) {
     case sc::Command::kMergeIntoTableCommand:
       return true;
     case sc::Command::kExtension:
-      return command.extension().Is<sql::Statement>();
+      return command.extension().Is<sql::Statement>() || is_delta_command(command);
     default:
       return false;
   }
@@ -255,6 +253,7 @@ CommandResult execute_command(const sc::Command& command, CommandHost& host) {
     case sc::Command::kWriteOperationV2: return write_v2(command.write_operation_v2(), host);
     case sc::Command::kMergeIntoTableCommand: return merge_into(command.merge_into_table_command(), host);
     case sc::Command::kExtension: {
+      if (is_delta_command(command)) return execute_delta_command(command, host);
       sql::Statement statement;
       if (!sql::unpack(command, &statement)) throw internal_error("the extension of a command is no statement");
       return execute_statement(statement, host);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "delta/table.h"
 #include "engine/commands/delta_tables.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/partitions.h"
@@ -110,6 +111,12 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
     info.location = make_location(parts[1], host);
     info.type = catalog::TableType::kExternal;
     info.name = parts[1];
+    bool there = tarn::delta::Table::exists(info.location);
+    if (there && mode == CreateMode::kCreate) {
+      if (create.if_not_exists()) return {};
+      throw SparkError(ErrorKind::kTableAlreadyExists, "TABLE_OR_VIEW_ALREADY_EXISTS", {{"relationName", quote_identifier(parts)}});
+    }
+    if (!there && mode == CreateMode::kReplace) throw_table_not_found(parts, host);
   } else {
     name = qualify(parts, host);
     catalog.require_schema(name.catalog, name.schema);
