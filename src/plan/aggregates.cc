@@ -36,9 +36,17 @@ ExprPtr Analyzer::grouping_expression(const sc::Expression& e, const SelectBlock
       auto where = context_of(e.common());
       return where ? error.with_context(*where) : error;
     };
-    if (at < 1 || static_cast<size_t>(at) > block.items.size())
-      throw fail(analysis_error("GROUP_BY_POS_OUT_OF_RANGE", {{"index", std::to_string(at)}, {"size", std::to_string(block.items.size())}}));
-    const auto& item = block.items[static_cast<size_t>(at - 1)].expression;
+    // A generator stands for its arguments, which the aggregate below it computes.
+    std::vector<ExprPtr> listed;
+    for (const auto& i : block.items) {
+      if (!i.generator) listed.push_back(i.expression);
+      else
+        for (const auto& c : i.expression->children)
+          if (!is_foldable(*c)) listed.push_back(c);
+    }
+    if (at < 1 || static_cast<size_t>(at) > listed.size())
+      throw fail(analysis_error("GROUP_BY_POS_OUT_OF_RANGE", {{"index", std::to_string(at)}, {"size", std::to_string(listed.size())}}));
+    const auto& item = listed[static_cast<size_t>(at - 1)];
     auto value = item->kind == ExprKind::kAlias ? item->children[0] : item;
     if (contains_aggregate(*value))
       throw fail(analysis_error("GROUP_BY_POS_AGGREGATE", {{"index", std::to_string(at)}, {"aggExpr", pretty_sql(*item)}}));
@@ -53,8 +61,22 @@ ExprPtr Analyzer::grouping_expression(const sc::Expression& e, const SelectBlock
     Env named_env = env;
     named_env.block_values = true;
     SelectBlock only_aliases;
-    for (const auto& i : block.items)
-      if (i.expression->kind == ExprKind::kAlias) only_aliases.items.push_back(i);
+    auto add = [&](const SelectItem& i) {
+      const auto& name = as<Alias>(*i.expression).name;
+      for (const auto& seen : only_aliases.items)
+        if (same_name(as<Alias>(*seen.expression).name, name, case_sensitive_)) return;  // the first of a name
+      only_aliases.items.push_back(i);
+    };
+    for (const auto& i : block.items) {
+      if (i.expression->kind == ExprKind::kAlias) add(i);
+      for (size_t k = 0; i.generator && k < i.expression->children.size(); ++k) {
+        const auto& c = i.expression->children[k];
+        if (is_foldable(*c)) continue;
+        SelectItem input;
+        input.expression = make_alias(c, "_gen_input_" + std::to_string(k));
+        add(input);
+      }
+    }
     named_env.block = &only_aliases;
     try {
       out = expression(e, named_env);
@@ -330,12 +352,15 @@ PlanPtr Analyzer::aggregate(const sc::Aggregate& a) {
 PlanPtr Analyzer::having(const tarn::sql::Having& h) {
   auto child = relation(h.input());
   auto block = block_of(child);
-  if (!block) return filter_plan(child, h.condition(), "Having");
+  // Over generated rows it is a filter like any.
+  bool generated = block && std::any_of(block->items.begin(), block->items.end(), [](const SelectItem& i) { return i.generator; });
+  if (!block || generated) return filter_plan(child, h.condition(), "Having");
   auto b = std::make_shared<SelectBlock>(*block);
   Scope scope({b->input}, around_, case_sensitive_);
   Env env = env_over(scope, "Having");
   env.block = b.get();
   env.block_values = true;
+  env.groups_first = true;
   env.outer_aggregates = &b->for_subqueries;
   auto c = condition(h.condition(), env);
   // HAVING takes anything that casts to a truth value.
@@ -387,6 +412,10 @@ PlanPtr Analyzer::qualify(const tarn::sql::Qualify& q) {
   env.block = b.get();
   env.block_values = true;
   auto c = condition(q.condition(), env);
+  any_of(*c, [&](const Expression& e) {
+    if (e.kind == ExprKind::kAggregate && !b->aggregated) throw analysis_error("QUALIFY_AGGREGATE_NOT_ALLOWED", {{"aggregateExpr", pretty_sql(e)}});
+    return false;
+  });
   bool windows = contains_window(*c);
   for (const auto& i : b->items) windows = windows || contains_window(*i.expression);
   if (!windows) throw analysis_error("QUALIFY_REQUIRES_WINDOW_FUNCTION");

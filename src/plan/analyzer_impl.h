@@ -5,6 +5,7 @@
 #include <spark/connect/relations.pb.h>
 #include <tarn/sql.pb.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +55,9 @@ struct Env {
   int in_aggregate = 0;                                 // inside the arguments of an aggregate function
   bool window_function = false;                         // the next call is the function of OVER
   bool allow_star = false;
+  bool groups_first = false;                            // above a GROUP BY: what is grouped by comes before the list's names
+  const std::vector<Attribute>* generated = nullptr;    // columns of the SELECT list's generators
+  bool generated_used = false;
   std::vector<ExprPtr>* outer_aggregates = nullptr;     // where subqueries leave aggregates over this query's columns
   std::vector<std::vector<std::pair<std::string, ExprPtr>>> lambdas;  // innermost last
   const char* clause = "";
@@ -95,6 +99,7 @@ class Analyzer {
   PlanPtr generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, const std::vector<std::string>& names, std::vector<std::string> qualifier);
   PlanPtr generator_plan(PlanPtr child, const ExprPtr& generator, bool outer, std::vector<Attribute> columns);
   std::vector<Attribute> generator_columns(const ExprPtr& generator, bool outer, const std::vector<std::string>& names);
+  PlanPtr generate_rows(PlanPtr p, std::vector<SelectItem>& items, bool aggregated, const std::function<ExprPtr(const ExprPtr&)>& inline_lateral);
   PlanPtr project_items(PlanPtr input, std::vector<SelectItem> items);
   PlanPtr select(PlanPtr input, const google::protobuf::RepeatedPtrField<sc::Expression>& list);
 
@@ -163,6 +168,7 @@ class Analyzer {
   PlanPtr cached_local(const std::string& hash);
   PlanPtr chunked_local(const sc::ChunkedCachedLocalRelation& c);
   PlanPtr range(const sc::Range& r);
+  ExprPtr limit_expression(const sc::Expression& proto, const PlanPtr& child, const char* name);
   PlanPtr filter(const sc::Filter& f);
   PlanPtr filter_plan(PlanPtr child, const sc::Expression& condition, const char* clause);
   PlanPtr sort_relation(const sc::Sort& s);
@@ -203,6 +209,7 @@ class Analyzer {
   PlanPtr natural_join(const tarn::sql::NaturalJoin& j);
   PlanPtr lateral_join(const sc::LateralJoin& j);
   PlanPtr as_of_join(const sc::AsOfJoin& j);
+  PlanPtr nearest_by_join(const sc::NearestByJoin& j);
   PlanPtr join_sides(const sc::Relation& left, const sc::Relation& right, JoinType type, bool lateral, const sc::Expression* condition,
                      const google::protobuf::RepeatedPtrField<std::string>* columns, bool natural);
 
@@ -222,6 +229,7 @@ class Analyzer {
                      std::vector<SelectItem> aggregates);
   void check_grouping(const ExprPtr& g);
   std::vector<std::vector<ExprPtr>> analytics_sets(const tarn::sql::GroupingAnalytics& g, const SelectBlock& block, Env& env);
+  bool maybe_generator(const sc::Expression& e);
   ExprPtr grouping_expression(const sc::Expression& e, const SelectBlock& block, Env& env);
 
   // python.cc
@@ -321,6 +329,7 @@ class Analyzer {
     PlanPtr plan;                          // null: the recursive reference itself while its definition is analyzed
     std::vector<Attribute> columns;        // then these
     bool recursive = false;
+    bool each = false;                     // every reference runs the recursion anew
     int* uses = nullptr;
   };
   std::vector<std::map<std::string, CteBinding>> ctes_;
@@ -330,6 +339,9 @@ class Analyzer {
   bool mentions(const google::protobuf::Message& m, const std::string& name);
   PlanPtr recursive_cte(const tarn::sql::With::Cte& cte, const std::vector<std::string>& columns, int64_t id);
   void check_recursive_reference(const PlanPtr& p, int64_t id, bool forbidden);
+  // The plan with its recursion free of the row limit; through_all: below all that LIMIT ALL reaches, else below projections.
+  PlanPtr without_row_limit(const PlanPtr& p, bool through_all);
+  std::unordered_map<const LogicalPlan*, PlanPtr> boundaries_;   // inputs of pipe operators: no clause looks below them
 
   std::vector<std::unordered_map<int64_t, const sc::Relation*>> references_;
   // Parameters of the SQL functions being inlined, innermost last; level: how many subqueries deep their values belong.
@@ -364,6 +376,7 @@ bool contains_grouping_call(const Expression& e);  // grouping(), grouping_id()
 bool contains_window(const Expression& e);
 const Expression* find_python(const Expression& e);  // a Python function in it, or null
 bool is_generator(const Expression& e);
+bool is_deterministic_plan(const PlanPtr& plan);
 bool contains_generator(const Expression& e);
 bool is_aggregate_node(const Expression& e);       // AggregateCall, or a Python aggregate
 

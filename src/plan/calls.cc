@@ -300,6 +300,8 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     if (a && is_generator(*a)) {
       std::string text = name + "(";
       for (size_t i = 0; i < args.size(); ++i) text += (i ? ", " : "") + (args[i] ? pretty_sql(*args[i]) : "");
+      for (const char* clause : {"Filter", "Sort", "Join", "Having"})
+        if (std::string_view(env.clause) == clause) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", std::string("'") + clause}});
       throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(text + ")")}});
     }
   if (user) return user_call(*user, std::move(args), std::move(names));

@@ -13,6 +13,7 @@ int64_t next_cte_id() {
 }  // namespace
 
 PlanPtr Analyzer::cte_reference(const std::string& name, const CteBinding& b) {
+  if (b.each) return alias_plan(with_fresh_ids(b.plan), {name});
   auto r = std::make_shared<CteRef>();
   r->id = b.id;
   if (b.uses) ++*b.uses;
@@ -57,8 +58,12 @@ void Analyzer::define(const tarn::sql::With& w, CteScope& scope) {
       if (!columns.empty()) plan = rename_columns(plan, columns);
     }
     b.plan = plan;
+    // Each use of a recursion has its own limits, unless its rows are drawn by chance.
+    PlanPtr root = plan;
+    while (root->kind == PlanKind::kProject || root->kind == PlanKind::kCteScope) root = root->children[0];
+    b.each = root->kind == PlanKind::kRecursiveCte && is_deterministic_plan(plan);
     ctes_.back()[cte.name()] = b;
-    scope.definitions.push_back({b.id, cte.name(), plan});
+    if (!b.each) scope.definitions.push_back({b.id, cte.name(), plan});
   }
 }
 
@@ -73,7 +78,16 @@ bool Analyzer::mentions(const google::protobuf::Message& m, const std::string& n
   if (m.GetDescriptor()->full_name() == "google.protobuf.Any") {
     const auto& any = static_cast<const google::protobuf::Any&>(m);
     tarn::sql::Rel r;
-    if (any.UnpackTo(&r)) return mentions(r, name);
+    if (any.UnpackTo(&r)) {
+      if (!r.has_with()) return mentions(r, name);
+      // An inner WITH of that name hides the outer one.
+      for (const auto& cte : r.with().ctes()) {
+        bool same = same_name(cte.name(), name, case_sensitive_);
+        if (!(same && r.with().recursive()) && mentions(cte.query(), name)) return true;
+        if (same) return false;
+      }
+      return mentions(r.with().root(), name);
+    }
     tarn::sql::Expr e;
     if (any.UnpackTo(&e)) return mentions(e, name);
     return false;
@@ -126,6 +140,8 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
       if (q->extension().UnpackTo(r.get()) && r->has_with()) {
         for (const auto& d : r->with().ctes())
           if (same_name(d.name(), cte.name(), case_sensitive_)) return nullptr;  // the name means the inner one
+        for (const auto& d : r->with().ctes())
+          if (mentions(d.query(), cte.name())) throw analysis_error("INVALID_RECURSIVE_CTE", {{"cteName", name_text({cte.name()})}});
         kept_.push_back(r);
         if (!inner) inner = std::make_shared<CteScope>();
         ctes_.emplace_back();
@@ -180,7 +196,6 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
     if (!names.empty()) step = rename_columns(step, names);
     return make_set_operation(SetOperationType::kUnion, true, {anchor, step}, "UNION");
   }
-  if (uses > 1) throw analysis_error("INVALID_RECURSIVE_REFERENCE.NUMBER");
   check_recursive_reference(step, id, false);
   if (step->output.size() != anchor->output.size())
     throw analysis_error("NUM_COLUMNS_MISMATCH",
@@ -193,7 +208,8 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
     auto ref = make_ref(step->output[i]);
     if (!ref->type.structurally_equal(want)) {
       auto t = common_type(want, ref->type, conf_.ansi());
-      if (!t || !can_store_assign(ref->type, want, "ANSI"))
+      if (t && !t->same_type(want)) throw analysis_error("CANNOT_MERGE_INCOMPATIBLE_DATA_TYPE", {{"left", quote_sql(want.sql())}, {"right", quote_sql(t->sql())}});
+      if (!t)
         throw analysis_error("INCOMPATIBLE_COLUMN_TYPE",
                              {{"operator", "UNION"}, {"columnOrdinalNumber", "first"}, {"tableOrdinalNumber", "second"}, {"dataType1", quote_sql(ref->type.sql())}, {"dataType2", quote_sql(want.sql())}, {"hint", ""}});
       ref = make_alias(make_cast(ref, want, mode()), step->output[i].name);
@@ -220,6 +236,36 @@ PlanPtr Analyzer::recursive_cte(const tarn::sql::With::Cte& cte, const std::vect
   return inner;
 }
 
+PlanPtr Analyzer::without_row_limit(const PlanPtr& p, bool through_all) {
+  switch (p->kind) {
+    case PlanKind::kRecursiveCte: {
+      auto n = std::make_shared<RecursiveCte>(as<RecursiveCte>(*p));
+      n->max_rows = -1;
+      return n;
+    }
+    case PlanKind::kProject:
+    case PlanKind::kCteScope: break;
+    case PlanKind::kFilter:
+    case PlanKind::kJoin:
+    case PlanKind::kSetOperation:
+    case PlanKind::kAggregate:
+    case PlanKind::kWindow:
+      if (through_all) break;
+      return p;
+    default: return p;
+  }
+  std::vector<PlanPtr> children;
+  bool changed = false;
+  for (const auto& c : p->children) {
+    children.push_back(without_row_limit(c, through_all));
+    changed = changed || children.back() != c;
+  }
+  if (!changed) return p;
+  auto n = with_plan_children(p, std::move(children));
+  if (auto b = block_of(p)) remember_block(n, b);
+  return n;
+}
+
 // The recursive reference must not stand where rows are taken together or may be missing.
 void Analyzer::check_recursive_reference(const PlanPtr& p, int64_t id, bool forbidden) {
   if (auto* r = try_as<CteRef>(*p)) {
@@ -231,6 +277,7 @@ void Analyzer::check_recursive_reference(const PlanPtr& p, int64_t id, bool forb
     case PlanKind::kAggregate:
     case PlanKind::kDistinct:
     case PlanKind::kDeduplicate:
+    case PlanKind::kSort:
     case PlanKind::kWindow: bad = true; break;
     case PlanKind::kSetOperation: bad = bad || as<SetOperation>(*p).type != SetOperationType::kUnion; break;
     default: break;

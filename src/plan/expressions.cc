@@ -214,7 +214,7 @@ ExprPtr Analyzer::sql_expr(const tarn::sql::Expr& x, Env& env) {
       const auto& p = x.pipe_expression();
       if (p.is_aggregate() && !contains_aggregate(*child))
         throw analysis_error("PIPE_OPERATOR_AGGREGATE_EXPRESSION_CONTAINS_NO_AGGREGATE_FUNCTION", {{"expr", pretty_sql(*child)}});
-      if (!p.is_aggregate() && contains_aggregate(*child))
+      if (!p.is_aggregate() && p.clause() != "SELECT" && contains_aggregate(*child))
         throw analysis_error("PIPE_OPERATOR_CONTAINS_AGGREGATE_FUNCTION", {{"expr", pretty_sql(*child)}, {"clause", p.clause()}});
       return child;
     }
@@ -259,8 +259,7 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
     for (const auto& [name, variable] : env.lambdas[i])
       if (same_name(name, parts[0], case_sensitive_)) return fields(variable, parts, 1);
 
-  // HAVING takes a name for what is grouped by if it can.
-  if (env.block && env.block->aggregated && env.in_aggregate == 0 && std::string_view(env.clause) == "Having" && env.scope) {
+  if (env.block && env.groups_first && env.block->aggregated && env.in_aggregate == 0 && env.scope) {
     try {
       auto found = env.scope->find(parts);
       if (found.attribute) {
@@ -343,12 +342,6 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
         hit = to_attribute(*a);
         ++hits;
       }
-      if (item.names.empty()) continue;
-      for (const auto& c : item.columns)
-        if (same_name(c.name, parts[0], case_sensitive_)) {
-          hit = c;
-          ++hits;
-        }
     }
     if (hits > 1) throw analysis_error("AMBIGUOUS_LATERAL_COLUMN_ALIAS", {{"name", name_text(parts)}, {"n", std::to_string(hits)}});
     if (hit) {
@@ -359,6 +352,16 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
       return fields(ref, parts, 1);
     }
   }
+  if (env.generated)
+    for (const auto& c : *env.generated)
+      if (same_name(c.name, parts[0], case_sensitive_)) {
+        env.generated_used = true;
+        return fields(make_ref(c), parts, 1);
+      }
+  // A grouping that is no column goes by its text where sets of groupings make it one.
+  if (env.block && env.block->grouping_sets && parts.size() == 1)
+    for (const auto& g : env.block->groupings)
+      if (g->kind != ExprKind::kAttribute && same_name(pretty_sql(*g), parts[0], case_sensitive_)) return g;
   if (auto f = literal_function(parts)) return f;
   // Correlation reaches one query outward.
   if (env.scope && env.scope->outer()) {
@@ -426,7 +429,7 @@ std::vector<ExprPtr> Analyzer::star_columns(const Parts& target, Env& env) {
     for (const auto& a : env.scope->columns()) out.push_back(make_ref(a));
     return out;
   }
-  for (const Scope* s = env.scope; s; s = s->outer()) {
+  for (const Scope* s = env.scope; s; s = s == env.scope ? s->outer() : nullptr) {
     auto take = [&](const std::vector<Attribute>& list, bool qualified_only) {
       for (const auto& a : list) {
         if (qualified_only && !a.qualified_only) continue;

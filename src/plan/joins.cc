@@ -143,10 +143,13 @@ PlanPtr Analyzer::join_sides(const sc::Relation& left_proto, const sc::Relation&
 PlanPtr Analyzer::using_join(PlanPtr left, PlanPtr right, JoinType type, const std::vector<std::string>& given, bool natural) {
   std::vector<std::string> names = given;
   if (natural) {
+    // Each name as often as both sides have it.
+    std::vector<bool> taken(right->output.size());
     for (const auto& a : left->output)
-      for (const auto& b : right->output)
-        if (same_name(a.name, b.name, case_sensitive_)) {
+      for (size_t i = 0; i < right->output.size(); ++i)
+        if (!taken[i] && same_name(a.name, right->output[i].name, case_sensitive_)) {
           names.push_back(a.name);
+          taken[i] = true;
           break;
         }
   }
@@ -163,16 +166,7 @@ PlanPtr Analyzer::using_join(PlanPtr left, PlanPtr right, JoinType type, const s
       for (const auto& x : all) text += (text.empty() ? "" : ", ") + x;
       throw analysis_error("UNRESOLVED_USING_COLUMN_FOR_JOIN", {{"colName", name_text({name})}, {"side", which}, {"suggestion", text}});
     }
-    if (hits.size() > 1) {
-      std::string text;
-      for (const auto* a : hits) {
-        Parts full = a->qualifier;
-        full.push_back(a->name);
-        text += (text.empty() ? "" : ", ") + name_text(full);
-      }
-      throw analysis_error("AMBIGUOUS_REFERENCE", {{"name", name_text({name})}, {"referenceNames", "[" + text + "]"}});
-    }
-    return *hits[0];
+    return *hits[0];  // the first, however many
   };
   ExprPtr condition;
   for (const auto& n : names) {
@@ -246,6 +240,53 @@ PlanPtr Analyzer::natural_join(const tarn::sql::NaturalJoin& j) {
 
 PlanPtr Analyzer::lateral_join(const sc::LateralJoin& j) {
   return join_sides(j.left(), j.right(), join_type(j.join_type()), true, j.has_join_condition() ? &j.join_condition() : nullptr, nullptr, false);
+}
+
+// For each left row the right rows that rank best: a lateral sub-select ordered by the ranking.
+PlanPtr Analyzer::nearest_by_join(const sc::NearestByJoin& j) {
+  if (!conf_.flag("spark.sql.crossJoin.enabled")) throw analysis_error("NEAREST_BY_JOIN.CROSS_JOIN_NOT_ENABLED");
+  auto left = relation(j.left());
+  auto right = relation(j.right());
+  if (shares_ids(*left, *right)) right = with_fresh_ids(right);
+  Scope both({left, right}, around_, case_sensitive_);
+  Env env = env_over(both, "Join");
+  auto ranking = expression(j.ranking_expression(), env);
+  if (ranking->kind == ExprKind::kAlias) ranking = ranking->children[0];
+  if (!ranking->type.is_orderable())
+    throw analysis_error("NEAREST_BY_JOIN.NON_ORDERABLE_RANKING_EXPRESSION", {{"expression", quote_sql(pretty_sql(*ranking))}, {"type", quote_sql(ranking->type.sql())}});
+  std::string kind = lower_case(j.join_type()), direction = lower_case(j.direction());
+  kind.erase(std::remove(kind.begin(), kind.end(), '_'), kind.end());
+  bool outer_join = kind == "left" || kind == "leftouter" || kind == "outer";
+  if (!outer_join && kind != "inner" && !kind.empty())
+    throw analysis_error("NEAREST_BY_JOIN.UNSUPPORTED_JOIN_TYPE", {{"joinType", j.join_type()}, {"supported", "'INNER', 'LEFT OUTER'"}});
+  left = provide(left, {ranking});
+  right = provide(right, {ranking});
+  const auto columns = right->output;
+  // Per left row: left columns are outer references inside.
+  auto key = make_alias(transform(ranking, [&](const ExprPtr& x) -> ExprPtr {
+    auto* a = try_as<AttributeRef>(*x);
+    if (!a || !std::any_of(left->output.begin(), left->output.end(), [&](const Attribute& o) { return o.id == a->id; })) return nullptr;
+    auto n = std::make_shared<AttributeRef>(*a);
+    n->outer = true;
+    return n;
+  }), "ranking", true);
+  std::vector<ExprPtr> list;
+  for (const auto& a : columns) list.push_back(make_ref(a));
+  list.push_back(key);
+  PlanPtr q = make_project(right, std::move(list));
+  auto rank = make_ref(q->output.back());
+  q = make_filter(q, call("isnotnull", {rank}));  // no rank: no match
+  auto order = std::make_shared<SortOrder>();
+  order->type = rank->type;
+  order->children.push_back(rank);
+  order->ascending = direction == "distance";
+  order->nulls_first = false;
+  q = make_limit(sort(q, {order}, true), make_int(j.num_results()), nullptr);
+  q = restore(q, columns);
+  auto joined = make_join(left, q, outer_join ? JoinType::kLeftOuter : JoinType::kInner, outer_join ? make_bool(true) : nullptr, true);
+  auto out = joined->clone();
+  for (auto& a : out->output) a.nullable = true;
+  return out;
 }
 
 // For each left row the nearest right row: a lateral sub-select ordered by the distance, of one row.

@@ -117,7 +117,7 @@ PlanPtr Analyzer::relation_node(const sc::Relation& r) {
     case R::kCommonInlineUserDefinedTableFunction: throw not_built("Python table functions");
     case R::kCommonInlineUserDefinedDataSource: throw not_built("Python data sources");
     case R::kRelationChanges: throw not_built("change data of a table by Connect's relation_changes");
-    case R::kNearestByJoin: throw not_built("nearest-by joins");
+    case R::kNearestByJoin: return nearest_by_join(r.nearest_by_join());
     case R::kUnknown:
     case R::REL_TYPE_NOT_SET: break;
   }
@@ -157,31 +157,15 @@ PlanPtr Analyzer::sql_rel(const tarn::sql::Rel& r) {
     case R::kTableSample: {
       if (r.table_sample().has_system_fraction()) throw analysis_error("UNSUPPORTED_FEATURE.TABLESAMPLE_SYSTEM");
       auto child = relation(r.table_sample().input());
-      Scope none({}, around_, case_sensitive_);
-      Env env = env_over(none);
-      return make_limit(std::move(child), expression(r.table_sample().rows(), env), nullptr);
+      auto rows = limit_expression(r.table_sample().rows(), child, "limit");
+      return make_limit(std::move(child), std::move(rows), nullptr);
     }
     case R::kLimit:
     case R::kOffset: {
       bool limit = r.has_limit();
       auto child = relation(limit ? r.limit().input() : r.offset().input());
-      if (limit && !r.limit().has_limit()) return child;  // LIMIT ALL
-      Scope none({}, nullptr, case_sensitive_);
-      Env env = env_over(none);
-      const auto& proto = limit ? r.limit().limit() : r.offset().offset();
-      ExprPtr e;
-      try {
-        e = expression(proto, env);
-      } catch (const SparkError& error) {
-        if (error.condition().starts_with("UNRESOLVED_COLUMN")) {
-          // A column of the input: not a constant.
-          Scope scope = scope_of(child);
-          Env over = env_over(scope);
-          auto v = expression(proto, over);
-          throw analysis_error("INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", {{"name", limit ? "limit" : "offset"}, {"expr", quote_sql(pretty_sql(*v))}});
-        }
-        throw;
-      }
+      if (limit && !r.limit().has_limit()) return without_row_limit(child, true);  // LIMIT ALL
+      auto e = limit_expression(limit ? r.limit().limit() : r.offset().offset(), child, limit ? "limit" : "offset");
       return limit ? make_limit(std::move(child), std::move(e), nullptr) : make_limit(std::move(child), nullptr, std::move(e));
     }
     case R::kIdentifierRelation: {
@@ -210,8 +194,13 @@ PlanPtr Analyzer::sql_rel(const tarn::sql::Rel& r) {
     case R::kTableFunction: return table_function(name_parts(r.table_function().name()), r.table_function().arguments());
     case R::kPipeOperator: {
       // A boundary: clauses above see only the columns.
-      auto p = relation(r.pipe_operator().input());
-      if (block_of(p)) return p->clone();
+      windows_.emplace_back();
+      struct Pop {
+        decltype(windows_)& w;
+        ~Pop() { w.pop_back(); }
+      } pop{windows_};
+      auto p = relation(r.pipe_operator().input())->clone();
+      boundaries_[p.get()] = p;
       return p;
     }
     case R::kPipeSet: return pipe_set(r.pipe_set());
@@ -238,23 +227,33 @@ PlanPtr Analyzer::filter_plan(PlanPtr child, const sc::Expression& proto, const 
   ExprPtr c;
   PlanPtr below = child;
   std::optional<SparkError> first;
-  for (PlanPtr level = child;;) {
-    Scope scope = scope_of(level);
+  for (PlanPtr level = child; level && !c;) {
+    // The query around comes last.
+    Scope scope({level}, nullptr, case_sensitive_);
     Env env = env_over(scope, clause);
     try {
       c = condition(proto, env);
       if (level != child) {
         std::vector<ExprId> ids = referenced_ids(*c);
         below = expose(child, ids);
-        if (!below) throw *first;
+        if (!below) {
+          c = nullptr;
+          break;
+        }
       }
-      break;
     } catch (const SparkError& error) {
       if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
       if (!first) first = error;
-      if (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort) throw *first;
-      level = level->children[0];
+      bool stop = boundaries_.count(level.get()) || (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort);
+      level = stop ? nullptr : level->children[0];
     }
+  }
+  if (!c) {
+    if (!around_) throw *first;
+    Scope scope = scope_of(child);
+    Env env = env_over(scope, clause);
+    c = condition(proto, env);
+    below = child;
   }
   bool where = std::string_view(clause) == "Filter";
   if (contains_window(*c)) throw analysis_error("WINDOW_FUNCTION_NOT_ALLOWED_IN_CLAUSE", {{"clauseName", where ? "WHERE" : "HAVING"}});
@@ -288,6 +287,23 @@ PlanPtr Analyzer::sort(PlanPtr child, std::vector<ExprPtr> orders, bool global) 
   return s;
 }
 
+namespace {
+
+bool no_such_field(const SparkError& error) { return error.condition() == "FIELD_NOT_FOUND" || error.condition() == "INVALID_EXTRACT_BASE_FIELD_TYPE"; }
+
+bool is_grouping_function(const sc::Expression& e) {
+  std::string name;
+  if (e.has_unresolved_function()) {
+    name = e.unresolved_function().function_name();
+  } else if (e.has_extension()) {
+    tarn::sql::Expr x;
+    if (e.extension().UnpackTo(&x) && x.has_function_call() && x.function_call().name().parts_size() == 1) name = x.function_call().name().parts(0);
+  }
+  return same_name(name, "grouping", false) || same_name(name, "grouping_id", false);
+}
+
+}  // namespace
+
 PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
   auto child = relation(s.input());
   bool global = !s.has_is_global() || s.is_global();
@@ -313,7 +329,8 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
   }
 
   auto block = block_of(child);
-  if (block && block->closed) block = nullptr;
+  const bool closed = block && block->closed;
+  if (closed) block = nullptr;
   std::shared_ptr<SelectBlock> wider;
   auto ids = child->plan_ids;
   std::vector<ExprPtr> orders;
@@ -344,32 +361,38 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
     ExprPtr order;
     // 1. The columns of the input.
     try {
-      Scope scope = scope_of(input);
+      // The query around comes last.
+      Scope scope({input}, nullptr, case_sensitive_);
       Env env = env_over(scope, "Sort");
       order = sort_order(o, env);
     } catch (const SparkError& error) {
-      bool field = error.condition() == "FIELD_NOT_FOUND" || error.condition() == "INVALID_EXTRACT_BASE_FIELD_TYPE";
       // Two columns of the list have the name: a column of the input may decide.
-      bool ambiguous = error.condition() == "AMBIGUOUS_REFERENCE" && block;
-      if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !(field && block) && !ambiguous) throw;
+      bool ambiguous = error.condition() == "AMBIGUOUS_REFERENCE" && (block || closed);
+      if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !no_such_field(error) && !ambiguous) throw;
       first = error;
+      // grouping() of what is no column of the list.
+      if (is_grouping_function(o.child()) && !(block && block->grouping_sets)) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
     }
     bool needs_block = order && (contains_aggregate(*order) || contains_window(*order) || contains_grouping_call(*order));
     if (order && contains_grouping_call(*order) && !(block && block->grouping_sets)) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
     // 2. What the SELECT list could have returned.
     if ((!order || needs_block) && block) {
       auto b = wider ? wider : std::make_shared<SelectBlock>(*block);
-      Scope below({b->input}, around_, case_sensitive_);
+      Scope below({b->input}, nullptr, case_sensitive_);
       Env env = env_over(below, "Sort");
       env.block = b.get();
       // Names of the list come first; inside it they stand for its expressions.
       env.block_values = true;
       ExprPtr again;
-      try {
-        again = sort_order(o, env);
-      } catch (const SparkError& error) {
-        if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
-        if (!first) first = error;
+      for (bool groups_first : {false, true}) {
+        env.groups_first = groups_first;
+        try {
+          again = sort_order(o, env);
+          break;
+        } catch (const SparkError& error) {
+          if (!error.condition().starts_with("UNRESOLVED_COLUMN") && (groups_first || !no_such_field(error))) throw;
+          if (!first) first = error;
+        }
       }
       if (again) {
         if (contains_aggregate(*again->children[0]) && !b->aggregated)
@@ -389,24 +412,34 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       }
     }
     // 3. Columns further down.
-    if (!order && !first->condition().starts_with("UNRESOLVED_COLUMN")) throw *first;
     if (!order) {
       for (PlanPtr level = input; !order;) {
+        if (boundaries_.count(level.get())) break;
         if (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort && level->kind != PlanKind::kSample &&
             level->kind != PlanKind::kRepartition && level->kind != PlanKind::kAggregate)
-          throw *first;
+          break;
         level = level->children[0];
-        Scope scope = scope_of(level);
+        Scope scope({level}, nullptr, case_sensitive_);
         Env env = env_over(scope, "Sort");
         try {
           order = sort_order(o, env);
         } catch (const SparkError& error) {
-          if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
+          if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !no_such_field(error)) throw;
           continue;
         }
         auto exposed = expose(input, referenced_ids(*order));
         if (!exposed) throw *first;
         input = exposed;
+      }
+    }
+    if (!order) {
+      if (!around_) throw *first;
+      Scope scope = scope_of(input);
+      Env env = env_over(scope, "Sort");
+      try {
+        order = sort_order(o, env);
+      } catch (const SparkError&) {
+        throw *first;
       }
     }
     orders.push_back(order);
@@ -446,8 +479,24 @@ PlanPtr Analyzer::make_limit(PlanPtr child, ExprPtr limit, ExprPtr offset) {
   l->hidden = child->hidden;
   l->limit = std::move(limit);
   l->offset = std::move(offset);
-  l->children.push_back(std::move(child));
+  // A recursion under a LIMIT stops by it.
+  l->children.push_back(l->limit ? without_row_limit(child, false) : std::move(child));
   return l;
+}
+
+// A constant; a column of the input is told from an unknown name.
+ExprPtr Analyzer::limit_expression(const sc::Expression& proto, const PlanPtr& child, const char* name) {
+  Scope none({}, nullptr, case_sensitive_);
+  Env env = env_over(none);
+  try {
+    return expression(proto, env);
+  } catch (const SparkError& error) {
+    if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
+    Scope scope = scope_of(child);
+    Env over = env_over(scope);
+    auto v = expression(proto, over);
+    throw analysis_error("INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE", {{"name", name}, {"expr", quote_sql(pretty_sql(*v))}});
+  }
 }
 
 PlanPtr Analyzer::range(const sc::Range& r) {

@@ -130,16 +130,23 @@ PlanPtr Analyzer::drop(const sc::Drop& d) {
   return drop_columns(std::move(child), ids);
 }
 
+// |> DROP a, b.c: the same as SELECT * EXCEPT.
 PlanPtr Analyzer::pipe_drop(const tarn::sql::PipeDrop& p) {
   auto child = relation(p.input());
   Scope scope = scope_of(child);
   Env env = env_over(scope, "DataFrameDropColumns");
-  std::vector<ExprId> ids;
+  tarn::sql::StarExcept star;
   for (const auto& e : p.columns()) {
-    auto x = expression(e, env);
-    if (auto* a = try_as<AttributeRef>(*x)) ids.push_back(a->id);
+    auto* except = star.add_except();
+    for (auto& part : sql::parse_attribute_name(e.unresolved_attribute().unparsed_identifier())) except->add_parts(std::move(part));
   }
-  return drop_columns(std::move(child), ids);
+  std::vector<SelectItem> items;
+  for (auto& e : star_except(star, env)) {
+    SelectItem i;
+    i.expression = std::move(e);
+    items.push_back(std::move(i));
+  }
+  return project_items(std::move(child), std::move(items));
 }
 
 PlanPtr Analyzer::pipe_set(const tarn::sql::StarProject& p) {

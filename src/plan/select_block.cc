@@ -48,6 +48,7 @@ class GroupSplitter {
 
   // For clauses above the list: a name that the grouping doesn't leave is no name there.
   ExprPtr split_above(const ExprPtr& e, bool case_sensitive) {
+    above_ = true;
     try {
       return split(e);
     } catch (const SparkError& error) {
@@ -146,7 +147,8 @@ class GroupSplitter {
   }
 
   ExprPtr check_grouping_call(const ExprPtr& e) {
-    if (!block_.grouping_sets) throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
+    if (!block_.grouping_sets || (above_ && block_.groupings.empty() && block_.grouping_sets->size() > 1))
+      throw analysis_error("UNSUPPORTED_GROUPING_EXPRESSION");
     const auto& c = as<Call>(*e);
     auto list_text = [&](const std::vector<ExprPtr>& list) {
       std::string out;
@@ -208,6 +210,7 @@ class GroupSplitter {
   std::set<ExprId> known_;
   std::vector<ExprPtr> list_;
   ExprPtr missing_;
+  bool above_ = false;
 };
 
 // Takes window expressions out, innermost input first.
@@ -306,6 +309,63 @@ PlanPtr Analyzer::finish_block(std::shared_ptr<SelectBlock> block) {
   auto plan = build(*block);
   remember_block(plan, std::move(block));
   return plan;
+}
+
+// The generators of a list as Generate nodes; their columns take their places.
+PlanPtr Analyzer::generate_rows(PlanPtr p, std::vector<SelectItem>& items, bool aggregated, const std::function<ExprPtr(const ExprPtr&)>& inline_lateral) {
+  size_t generators = 0;
+  std::string names;
+  for (const auto& i : items) {
+    if (i.generator) {
+      ++generators;
+      names += (names.empty() ? "" : ", ") + quote_sql(pretty_sql(*i.expression));
+      for (const auto& c : i.expression->children)
+        if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(pretty_sql(*i.expression))}});
+    } else if (contains_generator(*i.expression)) {
+      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                           {{"expression", quote_sql(pretty_sql(i.expression->kind == ExprKind::kAlias ? *i.expression->children[0] : *i.expression))}});
+    }
+  }
+  if (generators == 0) return p;
+  if (generators > 1 && aggregated) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
+  // One may use another's columns: that one comes first.
+  std::vector<std::vector<Attribute>> made(items.size());
+  std::vector<bool> waiting(items.size());
+  for (size_t k = 0; k < items.size(); ++k) waiting[k] = items[k].generator;
+  for (size_t left = generators; left > 0;) {
+    size_t before_round = left;
+    for (size_t k = 0; k < items.size(); ++k) {
+      if (!waiting[k]) continue;
+      auto& i = items[k];
+      auto expression = inline_lateral(i.expression);
+      std::set<ExprId> ids;
+      collect_ids(*expression, ids);
+      bool early = false;
+      for (size_t o = 0; o < items.size(); ++o)
+        for (const auto& c : items[o].columns) early = early || (o != k && waiting[o] && ids.count(c.id));
+      if (early) continue;
+      size_t before = p->output.size();
+      p = i.columns.empty() ? generator_plan(p, expression, i.outer, i.names, {}) : generator_plan(p, expression, i.outer, i.columns);
+      made[k].assign(p->output.begin() + static_cast<std::ptrdiff_t>(before), p->output.end());
+      waiting[k] = false;
+      --left;
+    }
+    if (left == before_round) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
+  }
+  std::vector<SelectItem> flat;
+  for (size_t k = 0; k < items.size(); ++k) {
+    if (!items[k].generator) {
+      flat.push_back(items[k]);
+      continue;
+    }
+    for (const auto& a : made[k]) {
+      SelectItem column;
+      column.expression = make_ref(a);
+      flat.push_back(column);
+    }
+  }
+  items = std::move(flat);
+  return p;
 }
 
 PlanPtr Analyzer::build(const SelectBlock& block) {
@@ -407,6 +467,9 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
     if (!contains_window(*e)) return e;
     return transform(e, [&](const ExprPtr& x) -> ExprPtr { return x->kind == ExprKind::kWindow ? inline_lateral(x) : nullptr; });
   };
+  // Window functions are over generated rows, but for those that a generator takes.
+  const bool generate_first = std::none_of(items.begin(), items.end(), [](const SelectItem& i) { return i.generator && contains_window(*i.expression); });
+  if (generate_first) p = generate_rows(std::move(p), items, block.aggregated, inline_lateral);
   WindowSplitter windows;
   for (auto& i : items) {
     if (i.generator) i.expression = map_children(i.expression, [&](const ExprPtr& c) { return windows.split(inline_in_windows(c)); });
@@ -417,38 +480,7 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
   if (!windows.list.empty()) p = make_window(p, std::move(windows.list));
   for (auto& q : qualify) p = make_filter(p, q);
 
-  // One generator: its columns take its place.
-  int generators = 0;
-  std::string names;
-  for (const auto& i : items) {
-    if (i.generator) {
-      ++generators;
-      names += (names.empty() ? "" : ", ") + quote_sql(pretty_sql(*i.expression));
-    } else if (contains_generator(*i.expression)) {
-      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
-                           {{"expression", quote_sql(pretty_sql(i.expression->kind == ExprKind::kAlias ? *i.expression->children[0] : *i.expression))}});
-    }
-  }
-  if (generators > 1 && block.aggregated) throw analysis_error("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", {{"num", std::to_string(generators)}, {"generators", names}});
-  if (generators > 0) {
-    std::vector<SelectItem> flat;
-    for (auto& i : items) {
-      if (!i.generator) {
-        flat.push_back(i);
-        continue;
-      }
-      for (const auto& c : i.expression->children)
-        if (contains_generator(*c)) throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(pretty_sql(*i.expression))}});
-      size_t before = p->output.size();
-      p = i.columns.empty() ? generator_plan(p, inline_lateral(i.expression), i.outer, i.names, {}) : generator_plan(p, inline_lateral(i.expression), i.outer, i.columns);
-      for (size_t k = before; k < p->output.size(); ++k) {
-        SelectItem column;
-        column.expression = make_ref(p->output[k]);
-        flat.push_back(column);
-      }
-    }
-    items = std::move(flat);
-  }
+  if (!generate_first) p = generate_rows(std::move(p), items, block.aggregated, inline_lateral);
 
   // Lateral aliases: columns that others use are computed below.
   auto uses = [&](const ExprPtr& e) {
@@ -509,12 +541,75 @@ PlanPtr Analyzer::project_items(PlanPtr input, std::vector<SelectItem> items) {
   return finish_block(std::move(block));
 }
 
+// Whether the element of a list is written as a call of a generator.
+bool Analyzer::maybe_generator(const sc::Expression& e) {
+  if (e.has_alias()) return maybe_generator(e.alias().expr());
+  std::string name;
+  if (e.has_unresolved_function()) {
+    name = e.unresolved_function().function_name();
+  } else if (e.has_call_function()) {
+    name = e.call_function().function_name();
+  } else if (e.has_extension()) {
+    tarn::sql::Expr x;
+    if (!e.extension().UnpackTo(&x)) return false;
+    if (x.has_pipe_expression()) return maybe_generator(x.pipe_expression().child());
+    if (x.has_function_call() && x.function_call().name().parts_size() > 0) name = *x.function_call().name().parts().rbegin();
+  }
+  const auto* entry = name.empty() ? nullptr : find_function(lower_case(name));
+  return entry && entry->kind == FunctionKind::kGenerator;
+}
+
 PlanPtr Analyzer::select(PlanPtr input, const google::protobuf::RepeatedPtrField<sc::Expression>& list) {
   Scope scope = scope_of(input);
-  Env env = env_over(scope, "Project");
+  const bool lateral = conf_.flag("spark.sql.lateralColumnAlias.enableImplicitResolution");
   std::vector<SelectItem> items;
-  env.lateral = conf_.flag("spark.sql.lateralColumnAlias.enableImplicitResolution") ? &items : nullptr;
-  for (const auto& e : list) named(e, env, items);
+  Env env = env_over(scope, "Project");
+  env.lateral = lateral ? &items : nullptr;
+  if (std::none_of(list.begin(), list.end(), [&](const sc::Expression& e) { return maybe_generator(e); })) {
+    for (const auto& e : list) named(e, env, items);
+    return project_items(std::move(input), std::move(items));
+  }
+  // Columns of generators are columns of the input for the whole list, whatever stands first.
+  const auto n = static_cast<size_t>(list.size());
+  std::vector<std::vector<SelectItem>> parts(n);
+  std::vector<bool> done(n);
+  std::vector<Attribute> generated;
+  std::optional<SparkError> first;
+  env.generated = &generated;
+  bool aggregated = false;
+  for (bool progress = true; progress;) {
+    progress = false;
+    first.reset();
+    for (size_t i = 0; i < n; ++i) {
+      if (done[i]) continue;
+      items.clear();
+      for (size_t j = 0; j < i; ++j)
+        if (done[j]) items.insert(items.end(), parts[j].begin(), parts[j].end());
+      try {
+        named(list[static_cast<int>(i)], env, parts[i]);
+      } catch (const SparkError& error) {
+        if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
+        if (!first) first = error;
+        continue;
+      }
+      done[i] = progress = true;
+      for (const auto& item : parts[i]) {
+        aggregated = aggregated || contains_aggregate(*item.expression);
+        generated.insert(generated.end(), item.columns.begin(), item.columns.end());
+      }
+    }
+  }
+  if (first) throw *first;
+  items.clear();
+  for (auto& part : parts) items.insert(items.end(), part.begin(), part.end());
+  if (aggregated && env.generated_used) {
+    // An aggregate is below the generator: there its columns don't exist yet.
+    auto again = std::move(items);
+    items.clear();
+    env.generated = nullptr;
+    for (const auto& e : list) named(e, env, items);
+    items = std::move(again);
+  }
   return project_items(std::move(input), std::move(items));
 }
 

@@ -188,7 +188,9 @@ bool one_row(const LogicalPlan& p) {
   }
 }
 
-bool deterministic_plan(const PlanPtr& plan) {
+}  // namespace
+
+bool is_deterministic_plan(const PlanPtr& plan) {
   bool yes = true;
   visit_plan(plan, [&](const PlanPtr& p) {
     visit_expressions(*p, [&](const ExprPtr& e) { yes = yes && is_deterministic(*e); });
@@ -196,8 +198,6 @@ bool deterministic_plan(const PlanPtr& plan) {
   });
   return yes;
 }
-
-}  // namespace
 
 void Analyzer::check_correlation(const PlanPtr& plan, bool lateral) { CorrelationCheck(conf_, lateral).check(plan, false, true); }
 
@@ -250,7 +250,7 @@ void Analyzer::check_no_predicate_subquery(const Expression& e, const PlanPtr& p
 }
 
 void Analyzer::check_lateral(const PlanPtr& left, const PlanPtr& right, const ExprPtr& condition) {
-  if (!deterministic_plan(right) && !one_row(*left)) throw unsupported("NON_DETERMINISTIC_LATERAL_SUBQUERIES", {{"treeNode", tree_string(*right)}});
+  if (!is_deterministic_plan(right) && !one_row(*left)) throw unsupported("NON_DETERMINISTIC_LATERAL_SUBQUERIES", {{"treeNode", tree_string(*right)}});
   if (condition && !is_deterministic(*condition)) throw unsupported("LATERAL_JOIN_CONDITION_NON_DETERMINISTIC", {{"condition", pretty_sql(*condition)}});
   check_correlation(right, true);
 }

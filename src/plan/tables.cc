@@ -607,29 +607,14 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     bool good = !args.empty() && args.size() <= 4;
     for (auto& a : args) {
       if (a->kind == ExprKind::kAlias) a = a->children[0];
-      auto v = constant_value(a);
-      if (v && !v->is_null() && a->type.is_integral()) {
-        numbers.push_back(v->get<int64_t>());
-        continue;
-      }
-      if (v && !v->is_null() && can_cast(a->type, TypeId::kLong, EvalMode::kAnsi)) {
-        if (auto* d = std::get_if<double>(&v->v)) {
-          numbers.push_back(static_cast<int64_t>(*d));
+      if (!is_foldable(*a))
+        throw analysis_error("NON_FOLDABLE_ARGUMENT", {{"funcName", "`range`"}, {"paramName", numbers.empty() && args.size() == 1 ? "`end`" : numbers.empty() ? "`start`" : numbers.size() == 1 ? "`end`" : numbers.size() == 2 ? "`step`" : "`numSlices`"},
+                                                       {"paramType", quote_sql(DataType(TypeId::kLong).sql())}});
+      if (a->type.id() != TypeId::kNull && can_cast(a->type, TypeId::kLong, mode()) && a->type.id() != TypeId::kTimestamp && a->type.id() != TypeId::kBoolean) {
+        auto v = evaluate(make_cast(a, TypeId::kLong, EvalMode::kAnsi));
+        if (auto* n = std::get_if<int64_t>(&v.v)) {
+          numbers.push_back(*n);
           continue;
-        }
-        if (auto* d = std::get_if<Int128>(&v->v)) {
-          Int128 x = *d;
-          for (int i = 0; i < a->type.scale(); ++i) x /= 10;
-          numbers.push_back(static_cast<int64_t>(x));
-          continue;
-        }
-        if (auto s = constant_string(a); s && *s) {
-          char* end = nullptr;
-          long long n = std::strtoll((*s)->c_str(), &end, 10);
-          if (end && *end == 0) {
-            numbers.push_back(n);
-            continue;
-          }
         }
       }
       throw analysis_error("UNEXPECTED_INPUT_TYPE",
@@ -643,7 +628,7 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     p->start = numbers.size() > 1 ? numbers[0] : 0;
     p->end = numbers.size() > 1 ? numbers[1] : numbers[0];
     p->step = numbers.size() > 2 ? numbers[2] : 1;
-    if (p->step == 0) throw SparkError::Plain(ErrorKind::kIllegalArgument, "requirement failed: step (0) cannot be 0");
+    if (p->step == 0) throw analysis_error("FAILED_FUNCTION_CALL", {{"funcName", "`range`"}});
     p->num_partitions = numbers.size() > 3 ? static_cast<int>(numbers[3]) : 0;
     p->output.push_back({next_expr_id(), "id", TypeId::kLong, false, "", {"range"}});
     return p;

@@ -223,11 +223,9 @@ SparkError Analyzer::frame_mismatch(bool rows, const WindowExpr& w) {
 }
 
 ExprPtr Analyzer::window_reference(const tarn::sql::WindowReference& r, Env& env) {
-  for (size_t i = windows_.size(); i-- > 0;) {
-    auto it = windows_[i].find(lower_case(r.name()));
-    if (it == windows_[i].end()) continue;
-    return window(*it->second, r.function(), env);
-  }
+  // Only the nearest WINDOW clause around counts.
+  if (!windows_.empty())
+    if (auto it = windows_.back().find(lower_case(r.name())); it != windows_.back().end()) return window(*it->second, r.function(), env);
   throw analysis_error("MISSING_WINDOW_SPECIFICATION", {{"windowName", r.name()}, {"docroot", "https://spark.apache.org/docs/latest"}});
 }
 

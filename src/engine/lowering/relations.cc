@@ -504,6 +504,20 @@ Block PlanLowering::join(const plan::Join& j) {
     condition = take_subqueries(condition, j.children[0]->output, of_right);
     if (has_subquery(*condition)) throw not_built("a subquery over both sides in the condition of an outer join");
   }
+  if (condition && !inner) {
+    // DuckDB takes no correlated columns in the condition of an outer join: they become columns of the left side.
+    std::unordered_map<plan::ExprId, ExprPtr> lent;
+    condition = plan::transform(condition, [&](const ExprPtr& x) -> ExprPtr {
+      auto* a = plan::try_as<plan::AttributeRef>(*x);
+      if (!a || !a->outer) return nullptr;
+      auto& column = lent[a->id];
+      if (!column) {
+        of_left.push_back(plan::make_alias(x, a->name, true, plan::next_expr_id()));
+        column = plan::make_ref(plan::to_attribute(*of_left.back()));
+      }
+      return column;
+    });
+  }
   bool correlated = false;
   if (one_sided) {
     std::unordered_set<plan::ExprId> outer;
