@@ -1,5 +1,7 @@
 // Decimal arithmetic with Spark's result types: exact in between, rounded half up once, checked against the result's precision.
 #include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "engine/kernels/decimal_exact.h"
 #include "engine/kernels/decimal_vector.h"
 #include "engine/kernels/kernel_error.h"
 
@@ -11,6 +13,8 @@ using duckdb::ExpressionState;
 using duckdb::LogicalType;
 using duckdb::ScalarFunction;
 using duckdb::Vector;
+
+constexpr uint8_t kWidthOfInt32 = 9;  // digits of a decimal that lies in 32 bits
 
 // What is reported of a result that does not fit: its exact text is not kept once it passed 38 digits.
 void overflow(std::optional<Int128> v, int precision, int scale) {
@@ -36,10 +40,32 @@ template <class F> void binary(DataChunk& in, Vector& result, Mode mode, F f) {
   if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
 }
 
-template <class F> void arithmetic(Kernels& k, const char* name, F f) {
+// (a, b, p, s, mode) -> DECIMAL(p, s). Types that need neither rounding nor a check get a loop of their own, which cannot fail.
+template <char Op>
+duckdb::unique_ptr<duckdb::FunctionData> bind_arithmetic(duckdb::ClientContext& context, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) {
+  bind_decimal_result<2>(context, f, args);
+  const LogicalType to = f.GetReturnType();
+  const LogicalType types[] = {args[0]->return_type, args[1]->return_type};
+  // Constants come in a layout that has a loop.
+  for (size_t i = 0; i < 2; ++i) {
+    if (types[i].id() != duckdb::LogicalTypeId::DECIMAL || types[i].InternalType() != duckdb::PhysicalType::INT16 || !args[i]->IsFoldable()) continue;
+    args[i] = duckdb::BoundCastExpression::AddCastToType(context, std::move(args[i]), LogicalType::DECIMAL(kWidthOfInt32, duckdb::DecimalType::GetScale(types[i])));
+  }
+  auto exact = exact_decimal(Op, types[0], args[0]->return_type.InternalType(), types[1], args[1]->return_type.InternalType(),
+                             duckdb::DecimalType::GetWidth(to), duckdb::DecimalType::GetScale(to));
+  if (!exact.function) return nullptr;
+  f.SetFunctionCallback(std::move(exact.function));
+  f.SetNullHandling(duckdb::FunctionNullHandling::DEFAULT_NULL_HANDLING);
+  if (exact.may_overflow) return nullptr;
+  f.SetErrorMode(duckdb::FunctionErrors::CANNOT_ERROR);
+  for (size_t i = 5; i-- > 2;) duckdb::Function::EraseArgument(f, args, i);
+  return nullptr;
+}
+
+template <char Op, class F> void arithmetic(Kernels& k, const char* name, F f) {
   ScalarFunction s(name, {LogicalType::ANY, LogicalType::ANY, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
                    [f](DataChunk& in, ExpressionState&, Vector& result) { binary(in, result, mode_of(constant_text(in.data[4])), f); },
-                   bind_decimal_result<2>);
+                   bind_arithmetic<Op>);
   s.SetFallible();
   s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
   k.add(std::move(s));
@@ -106,13 +132,44 @@ template <size_t P, class F> void unary(Kernels& k, const char* name, duckdb::ve
   k.add(std::move(s));
 }
 
+template <class R> void decimal_sum(DataChunk& in, ExpressionState&, Vector& result) {
+  const Mode mode = mode_of(constant_text(in.data[3]));
+  const int precision = duckdb::DecimalType::GetWidth(result.GetType());
+  const Int128 bound = pow10(precision);
+  duckdb::UnaryExecutor::ExecuteWithNulls<duckdb::hugeint_t, R>(in.data[0], result, in.size(), [&](duckdb::hugeint_t sum, duckdb::ValidityMask& mask, duckdb::idx_t row) {
+    const Int128 v = to_int128(sum);
+    if (v >= bound || v <= -bound) {
+      if (mode == Mode::kAnsi) {
+        fail("ARITHMETIC_OVERFLOW", ErrorKind::kArithmetic, {{"message", "Overflow in sum of decimals"}, {"alternative", " Use 'try_sum' to tolerate overflow and return NULL instead."}, {"config", "\"spark.sql.ansi.enabled\""}});
+      }
+      mask.SetInvalid(row);
+      return R(0);
+    }
+    if constexpr (std::is_same_v<R, duckdb::hugeint_t>) return sum;
+    else return static_cast<R>(v);
+  });
+}
+
+duckdb::unique_ptr<duckdb::FunctionData> bind_decimal_sum(duckdb::ClientContext& context, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) {
+  bind_decimal_result<1>(context, f, args);
+  const LogicalType to = f.GetReturnType();
+  f.arguments[0] = LogicalType::DECIMAL(duckdb::DecimalType::MaxWidth(), duckdb::DecimalType::GetScale(to));
+  switch (to.InternalType()) {
+    case duckdb::PhysicalType::INT16: f.SetFunctionCallback(decimal_sum<int16_t>); break;
+    case duckdb::PhysicalType::INT32: f.SetFunctionCallback(decimal_sum<int32_t>); break;
+    case duckdb::PhysicalType::INT64: f.SetFunctionCallback(decimal_sum<int64_t>); break;
+    default: break;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void register_decimals(Kernels& k) {
   using R = const DecimalReader&;
-  arithmetic(k, "spark_decimal_add", [](R a, Int128 x, R b, Int128 y, int to) { return add(x, a.scale, y, b.scale, to, false); });
-  arithmetic(k, "spark_decimal_subtract", [](R a, Int128 x, R b, Int128 y, int to) { return add(x, a.scale, y, b.scale, to, true); });
-  arithmetic(k, "spark_decimal_multiply", [](R a, Int128 x, R b, Int128 y, int to) { return multiply(x, a.scale, y, b.scale, to); });
+  arithmetic<'+'>(k, "spark_decimal_add", [](R a, Int128 x, R b, Int128 y, int to) { return add(x, a.scale, y, b.scale, to, false); });
+  arithmetic<'-'>(k, "spark_decimal_subtract", [](R a, Int128 x, R b, Int128 y, int to) { return add(x, a.scale, y, b.scale, to, true); });
+  arithmetic<'*'>(k, "spark_decimal_multiply", [](R a, Int128 x, R b, Int128 y, int to) { return multiply(x, a.scale, y, b.scale, to); });
   dividing(k, "spark_decimal_divide", false, [](R a, Int128 x, R b, Int128 y, int to) { return divide(x, a.scale, y, b.scale, to); });
   dividing(k, "spark_decimal_remainder", true, [](R a, Int128 x, R b, Int128 y, int to) {
     return rescaled(remainder(x, a.scale, y, b.scale), std::max(a.scale, b.scale), to);
@@ -178,14 +235,13 @@ void register_decimals(Kernels& k) {
              if (__builtin_mul_overflow(*r, pow10(-at), &v)) return std::nullopt;
              return v;
            });
-  // Sums: DuckDB has added exactly in 128 bits.
-  unary<1>(k, "spark_sum_decimal", {LogicalType::ANY, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR},
-           [](DataChunk& in, R a, Int128 x, DecimalWriter& out) -> std::optional<Int128> {
-             auto v = rescale(x, a.scale, out.scale);
-             if ((!v || !fits(*v, out.precision)) && mode_of(constant_text(in.data[3])) == Mode::kAnsi)
-               fail("ARITHMETIC_OVERFLOW", ErrorKind::kArithmetic, {{"message", "Overflow in sum of decimals"}, {"alternative", " Use 'try_sum' to tolerate overflow and return NULL instead."}, {"config", "\"spark.sql.ansi.enabled\""}});
-             return v;
-           });
+  // Sums: DuckDB has added exactly in 128 bits, at the scale of the result.
+  {
+    ScalarFunction s("spark_sum_decimal", {LogicalType::ANY, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
+                     decimal_sum<duckdb::hugeint_t>, bind_decimal_sum);
+    s.SetFallible();
+    k.add(std::move(s));
+  }
   {
     ScalarFunction s("spark_avg_decimal", {LogicalType::ANY, LogicalType::BIGINT, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
                      [](DataChunk& in, ExpressionState&, Vector& result) {
