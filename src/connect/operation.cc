@@ -37,7 +37,8 @@ void set_metric(sc::ExecutePlanResponse_Metrics_MetricObject* object, const char
 
 }  // namespace
 
-// Puts what the engine answers into the replay buffer.
+// Puts what the engine answers into the replay buffer. A client acknowledges every message with a call of its own, so what belongs together
+// travels together: the schema with the first batch, the last batch with the metrics.
 class Operation::Sink final : public engine::ResultSink {
  public:
   explicit Sink(Operation& operation) : op_(operation) {}
@@ -46,7 +47,7 @@ class Operation::Sink final : public engine::ResultSink {
     schema_ = arrow;
     sc::ExecutePlanResponse response;
     type.to_proto(response.mutable_schema());
-    put(response);
+    waiting_ = op_.encoder_.message(response);
   }
 
   void batch(const std::shared_ptr<arrow::RecordBatch>& batch) override {
@@ -57,42 +58,58 @@ class Operation::Sink final : public engine::ResultSink {
     });
   }
 
-  void message(const sc::ExecutePlanResponse& response) override { put(response); }
+  void last_batch(const std::shared_ptr<arrow::RecordBatch>& batch) override {
+    if (batch->num_rows() == 0) return;
+    op_.encoder_.batch(*batch, hold_last());
+  }
+
+  void message(const sc::ExecutePlanResponse& response) override { put(op_.encoder_.message(response)); }
 
   // After the last answer of the engine.
   void complete() {
     if (schema_) {
-      if (op_.encoder_.batches() == 0) {
-        op_.encoder_.empty_batch(schema_, [&](const std::vector<grpc::Slice>& message) {
-          put(message);
-          return true;
-        });
-      }
+      if (op_.encoder_.batches() == 0) op_.encoder_.empty_batch(schema_, hold_last());
       sc::ExecutePlanResponse metrics;
       auto* result = metrics.mutable_metrics()->add_metrics();
       result->set_name("Result");
       set_metric(result, "numOutputRows", "number of output rows", op_.encoder_.rows());
-      put(metrics);
+      join(op_.encoder_.message(metrics));
       op_.counters_.rows_sent += static_cast<uint64_t>(op_.encoder_.rows());
     }
     sc::ExecutePlanResponse observed;
     op_.session_->session().observed_metrics(op_.id(), &observed);
-    if (observed.observed_metrics_size() > 0) put(observed);
+    if (observed.observed_metrics_size() > 0) join(op_.encoder_.message(observed));
     op_.cancel_.throw_if_cancelled();  // who was told that it is interrupted must not see it succeed
+    if (!waiting_.empty()) put({});
     if (op_.reattachable()) {
       sc::ExecutePlanResponse complete;
       complete.mutable_result_complete();
-      put(complete);
+      put(op_.encoder_.message(complete));
     }
   }
 
  private:
-  void put(const sc::ExecutePlanResponse& response) { put(op_.encoder_.message(response)); }
+  // Fields of two messages one after the other are the fields of one message.
+  void join(const std::vector<grpc::Slice>& message) {
+    // All begin with the ids, which are wanted once.
+    waiting_.insert(waiting_.end(), message.begin() + (waiting_.empty() ? 0 : 1), message.end());
+  }
   void put(const std::vector<grpc::Slice>& message) {
-    if (!op_.buffer_.push(message, op_.cancel_)) throw cancelled();
+    if (!message.empty()) join(message);
+    if (!op_.buffer_.push(waiting_, op_.cancel_)) throw cancelled();
+    waiting_.clear();
+  }
+  // Passes all messages on but the last, which waits for what is joined to it.
+  std::function<bool(const std::vector<grpc::Slice>&)> hold_last() {
+    return [this, batches = 0](const std::vector<grpc::Slice>& message) mutable {
+      if (batches++ > 0) put({});
+      join(message);
+      return true;
+    };
   }
   Operation& op_;
   std::shared_ptr<arrow::Schema> schema_;
+  std::vector<grpc::Slice> waiting_;  // a message that is not sent yet
 };
 
 Operation::Operation(std::shared_ptr<SessionState> session, OperationSpec spec, std::unique_ptr<sc::Plan> plan, ServiceCounters& counters)

@@ -22,6 +22,7 @@
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/parser/expression/constant_expression.hpp"
 #include "engine/delta_pruning.h"
+#include "engine/parquet_footers.h"
 #include "parquet_reader.hpp"
 #include "storage/path.h"
 
@@ -39,6 +40,8 @@ using duckdb::Value;
 // A name that no file has: what a column that the file lacks is looked up by.
 const char kAbsent[] = "\x01" "absent";
 constexpr char kFileOption[] = "tarn_file";
+// Of more files than these no footer is read for the sole purpose of planning.
+constexpr size_t kMaxFooters = 64;
 
 std::mutex registry_mu;
 std::unordered_map<uint64_t, std::shared_ptr<const DeltaScanSpec>> registry;  // guarded by registry_mu
@@ -259,11 +262,14 @@ class FileList : public duckdb::MultiFileList {
     return files_.empty() ? duckdb::FileExpandResult::NO_FILES : duckdb::FileExpandResult::MULTIPLE_FILES;
   }
   idx_t GetTotalFileCount() const override { return files_.size(); }
-  duckdb::unique_ptr<duckdb::NodeStatistics> GetCardinality(ClientContext&) const override {
+  duckdb::unique_ptr<duckdb::NodeStatistics> GetCardinality(ClientContext& context) const override {
     idx_t rows = 0;
     for (auto f : files_) {
       const auto& file = spec_->files[f];
       auto n = delta::FileStatistics::records_of(*file.stats);
+      if (!n && files_.size() <= kMaxFooters) {
+        if (auto footer = parquet_footer(context, *storage::local_path(file.path))) n = static_cast<int64_t>(footer->rows);
+      }
       if (n && file.only) n = static_cast<int64_t>(file.only->count());
       int64_t live = n ? *n - (file.deletion_vector ? file.deletion_vector->cardinality : 0) : file.size / 100;
       rows += static_cast<idx_t>(std::max<int64_t>(live, 0));
@@ -271,6 +277,26 @@ class FileList : public duckdb::MultiFileList {
     return duckdb::make_uniq<duckdb::NodeStatistics>(rows);
   }
   duckdb::unique_ptr<MultiFileList> Copy() const override { return duckdb::make_uniq<FileList>(spec_, files_); }
+
+  // What holds for every row of a column: of the rows that a deletion vector leaves out as well, which makes the bounds wider, not wrong.
+  duckdb::unique_ptr<duckdb::BaseStatistics> statistics(ClientContext& context, idx_t column, const LogicalType& type) const {
+    if (files_.empty() || files_.size() > kMaxFooters || column >= spec_->schema.fields.size()) return nullptr;
+    const auto& field = spec_->schema.fields[column];
+    // Partition values are not in the files; columns found by id may have any name there.
+    if (type.IsNested() || spec_->mapping == delta::ColumnMapping::kId) return nullptr;
+    for (const auto& p : spec_->partition_columns) {
+      if (duckdb::StringUtil::CIEquals(p, field.name)) return nullptr;
+    }
+    duckdb::unique_ptr<duckdb::BaseStatistics> out;
+    for (auto f : files_) {
+      auto footer = parquet_footer(context, *storage::local_path(spec_->files[f].path));
+      const auto* one = footer ? footer->statistics_of(field.physical_name()) : nullptr;
+      if (!one || one->GetType() != type) return nullptr;
+      if (out) out->Merge(*one);
+      else out = one->ToUnique();
+    }
+    return out;
+  }
 
   static idx_t index_of(const OpenFileInfo& f) { return f.extended_info->options.at(kFileOption).GetValue<uint64_t>(); }
 
@@ -419,6 +445,13 @@ class Reader : public duckdb::MultiFileReader {
   std::shared_ptr<const DeltaScanSpec> spec_;
 };
 
+duckdb::unique_ptr<duckdb::BaseStatistics> column_statistics(ClientContext& context, const duckdb::FunctionData* data, duckdb::column_t column) {
+  const auto& bind = data->Cast<duckdb::MultiFileBindData>();
+  auto* files = dynamic_cast<const FileList*>(bind.file_list.get());
+  if (!files || duckdb::IsVirtualColumn(column) || column >= bind.types.size()) return nullptr;
+  return files->statistics(context, column, bind.types[column]);
+}
+
 duckdb::virtual_column_map_t virtual_columns(ClientContext&, duckdb::optional_ptr<duckdb::FunctionData> data) {
   duckdb::virtual_column_map_t out;
   out.insert({duckdb::MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, duckdb::TableColumn(kDeltaFileColumn, LogicalType::UBIGINT)});
@@ -516,7 +549,7 @@ void register_delta_scan(duckdb::DatabaseInstance& database) {
     copy.get_virtual_columns = virtual_columns;
     copy.serialize = nullptr;
     copy.deserialize = nullptr;
-    copy.statistics = nullptr;
+    copy.statistics = column_statistics;
     copy.statistics_extended = nullptr;
     copy.get_bind_info = nullptr;
     copy.get_partition_stats = nullptr;  // they count deleted rows

@@ -6,7 +6,6 @@
 #include <spark/connect/commands.pb.h>
 #include <spark/connect/relations.pb.h>
 #include <tarn/sql.pb.h>
-#include <zstd.h>
 
 #include "base/ids.h"
 #include "engine/operation.h"
@@ -24,52 +23,15 @@ using plan::PlanPtr;
 
 namespace {
 
-// What a compressed plan may grow to: Spark's bound against decompression bombs is its message limit.
-constexpr size_t kMaxPlanBytes = size_t{1} << 30;
-
-sc::Plan decompressed(const sc::Plan& plan) {
-  const auto& c = plan.compressed_operation();
-  if (c.compression_codec() != sc::COMPRESSION_CODEC_ZSTD) {
-    throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.CANNOT_PARSE", {{"errorMsg", "unknown compression codec"}});
-  }
-  std::string out;
-  ZSTD_DStream* stream = ZSTD_createDStream();
-  ZSTD_inBuffer in{c.data().data(), c.data().size(), 0};
-  std::string buffer(1 << 20, '\0');
-  bool failed = false;
-  while (in.pos < in.size && !failed) {
-    ZSTD_outBuffer chunk{buffer.data(), buffer.size(), 0};
-    size_t rc = ZSTD_decompressStream(stream, &chunk, &in);
-    failed = ZSTD_isError(rc) || out.size() + chunk.pos > kMaxPlanBytes || (chunk.pos == 0 && in.pos == in.size && rc != 0 && out.empty());
-    out.append(buffer.data(), chunk.pos);
-    // What is left in the decoder after the last input byte.
-    while (!failed && in.pos == in.size && chunk.pos == chunk.size) {
-      chunk.pos = 0;
-      rc = ZSTD_decompressStream(stream, &chunk, &in);
-      failed = ZSTD_isError(rc) || out.size() + chunk.pos > kMaxPlanBytes;
-      out.append(buffer.data(), chunk.pos);
-    }
-  }
-  ZSTD_freeDStream(stream);
-  sc::Plan result;
-  bool ok = !failed;
-  if (ok && c.op_type() == sc::Plan::CompressedOperation::OP_TYPE_RELATION) ok = result.mutable_root()->ParseFromString(out);
-  else if (ok && c.op_type() == sc::Plan::CompressedOperation::OP_TYPE_COMMAND) ok = result.mutable_command()->ParseFromString(out);
-  else ok = false;
-  if (!ok) throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.CANNOT_PARSE", {{"errorMsg", "the compressed plan cannot be read"}});
-  return result;
-}
-
 void send_table(const plan::DataType& schema, const std::shared_ptr<arrow::Table>& table, ResultSink& sink) {
   sink.schema(schema, table->schema());
   arrow::TableBatchReader reader(*table);
-  std::shared_ptr<arrow::RecordBatch> batch;
-  bool any = false;
+  std::shared_ptr<arrow::RecordBatch> batch, last = *arrow::RecordBatch::MakeEmpty(table->schema());
   while (reader.ReadNext(&batch).ok() && batch) {
-    sink.batch(batch);
-    any = true;
+    if (last->num_rows() > 0) sink.batch(last);
+    last = batch;
   }
-  if (!any) sink.batch(*arrow::RecordBatch::MakeEmpty(table->schema()));
+  sink.last_batch(last);
 }
 
 void send_rows(const plan::DataType& schema, const std::vector<Row>& rows, Operation& operation, ResultSink& sink) {
@@ -325,10 +287,6 @@ void execute_command(const sc::Command& command, Operation& operation, ResultSin
 void Session::execute(const sc::Plan& plan, const ExecuteOptions& options, ResultSink& sink, CancelToken& cancel) {
   if (impl_->closed) throw SparkError(ErrorKind::kSpark, "INVALID_HANDLE.SESSION_CLOSED", {{"handle", impl_->id}});
   cancel.throw_if_cancelled();
-  if (plan.has_compressed_operation()) {
-    execute(decompressed(plan), options, sink, cancel);
-    return;
-  }
   Operation operation(*impl_, cancel, options.operation_id);
   if (plan.has_root()) execute_relation(plan.root(), operation, sink);
   else if (plan.has_command()) execute_command(plan.command(), operation, sink);

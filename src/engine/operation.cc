@@ -383,7 +383,7 @@ void Operation::stream(const PlanPtr& plan, ResultSink& sink) {
     }
   });
   // At least one batch, also without rows: clients want a table.
-  if (!any || exporter.rows() > 0) sink.batch(exporter.take());
+  if (!any || exporter.rows() > 0) sink.last_batch(exporter.take());
 }
 
 std::vector<Row> Operation::collect(const PlanPtr& plan) {

@@ -65,6 +65,8 @@ class ResultSink {
   // Once, before the first batch. arrow: the schema every batch has.
   virtual void schema(const plan::DataType& type, const std::shared_ptr<arrow::Schema>& arrow) = 0;
   virtual void batch(const std::shared_ptr<arrow::RecordBatch>& batch) = 0;
+  // The same, when nothing comes after it: it can travel with what ends the answer.
+  virtual void last_batch(const std::shared_ptr<arrow::RecordBatch>& last) { batch(last); }
   // The answer of a command (sql_command_result, write_stream_operation_start_result, checkpoint_command_result ...):
   // a response with only response_type set; the service fills in ids.
   virtual void message(const spark::connect::ExecutePlanResponse& response) = 0;
@@ -134,7 +136,7 @@ class Session : public std::enable_shared_from_this<Session> {
   plan::SessionConf& conf();
   ArtifactStore& artifacts();
 
-  // Runs a plan (relation, command or compressed operation) to its end on the calling thread. Throws SparkError.
+  // Runs a plan (relation or command, not compressed) to its end on the calling thread. Throws SparkError.
   // The calling thread has a stack of at least 64 MB (operations run on their own threads).
   void execute(const spark::connect::Plan& plan, const ExecuteOptions& options, ResultSink& sink, CancelToken& cancel);
   // Every AnalyzePlanRequest kind; fills only the result field. Throws SparkError.

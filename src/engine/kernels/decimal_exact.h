@@ -8,7 +8,7 @@ namespace tarn::engine::kernels {
 
 struct ExactDecimal {
   duckdb::scalar_function_t function;  // (a, b, …); empty: no such loop for these types
-  // Some products may have more than 38 digits. The function then takes the evaluation mode as its fifth argument.
+  // Some products may have more than 38 digits: the fifth argument, the evaluation mode, says what becomes of them.
   bool may_overflow = false;
 };
 

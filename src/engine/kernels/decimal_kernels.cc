@@ -56,9 +56,8 @@ duckdb::unique_ptr<duckdb::FunctionData> bind_arithmetic(duckdb::ClientContext& 
   if (!exact.function) return nullptr;
   f.SetFunctionCallback(std::move(exact.function));
   f.SetNullHandling(duckdb::FunctionNullHandling::DEFAULT_NULL_HANDLING);
-  if (exact.may_overflow) return nullptr;
-  f.SetErrorMode(duckdb::FunctionErrors::CANNOT_ERROR);
-  for (size_t i = 5; i-- > 2;) duckdb::Function::EraseArgument(f, args, i);
+  // The constants behind the operands stay: DuckDB binds again when it copies a plan.
+  if (!exact.may_overflow) f.SetErrorMode(duckdb::FunctionErrors::CANNOT_ERROR);
   return nullptr;
 }
 
