@@ -91,7 +91,7 @@ void ArrowExport::append(duckdb::DataChunk& chunk, size_t from, size_t to) {
     duckdb::vector<duckdb::LogicalType> types;
     for (const auto& f : type_.fields()) types.push_back(to_duckdb(f.type()));
     duckdb::ClientProperties properties("UTC", duckdb::ArrowOffsetSize::REGULAR, false, false, false, duckdb::ArrowFormatVersion::V1_0, &context_);
-    appender_ = std::make_unique<duckdb::ArrowAppender>(std::move(types), 16384, properties,
+    appender_ = std::make_unique<duckdb::ArrowAppender>(std::move(types), static_cast<duckdb::idx_t>(capacity_), properties,
                                                         duckdb::unordered_map<duckdb::idx_t, const duckdb::shared_ptr<duckdb::ArrowTypeExtensionData>>());
   }
   if (!type_.fields().empty()) appender_->Append(chunk, from, to, chunk.size());
@@ -101,6 +101,7 @@ void ArrowExport::append(duckdb::DataChunk& chunk, size_t from, size_t to) {
 
 std::shared_ptr<arrow::RecordBatch> ArrowExport::take() {
   const int64_t rows = rows_;
+  capacity_ = std::max(capacity_, rows);
   rows_ = bytes_ = 0;
   if (type_.fields().empty()) {
     appender_.reset();

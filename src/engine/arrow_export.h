@@ -38,6 +38,7 @@ class ArrowExport {
   bool relabel_ = false;                   // schema_ needs more than DuckDB's buffers under another name
   std::unique_ptr<duckdb::ArrowAppender> appender_;
   int64_t rows_ = 0, bytes_ = 0;
+  int64_t capacity_ = 16384;               // rows that a batch has room for at first: as many as the one before it had
 };
 
 }  // namespace tarn::engine

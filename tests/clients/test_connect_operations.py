@@ -242,3 +242,16 @@ def test_progress_reaches_the_client(spark):
     wait()
     spark.clearProgressHandlers()
     assert len(seen) >= 2
+
+
+def test_a_small_result_needs_two_messages(spark):
+    stub = _stub(spark)
+    plan = spark.range(3)._plan.to_proto(spark.client)
+    request = pb2.ExecutePlanRequest(session_id=spark.session_id, user_context=pb2.UserContext(user_id=spark.client._user_id or ""),
+                                     operation_id=str(uuid.uuid4()), plan=plan)
+    request.request_options.add().reattach_options.reattachable = True
+    data, end = list(stub.ExecutePlan(request))
+    # The client acknowledges each with a call: what belongs together comes together, in the order that clients read the fields.
+    assert data.HasField("schema") and data.arrow_batch.row_count == 3 and data.HasField("metrics")
+    assert data.response_id and data.operation_id == request.operation_id and data.session_id == spark.session_id
+    assert end.HasField("result_complete")

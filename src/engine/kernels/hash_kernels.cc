@@ -2,6 +2,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include <openssl/evp.h>
 #include <zlib.h>
@@ -195,9 +196,19 @@ template <class H, class R> void hasher(Kernels& k, const char* name) {
 std::string digest(const EVP_MD* md, std::string_view s) {
   unsigned char buffer[EVP_MAX_MD_SIZE];
   unsigned int n = 0;
-  EVP_Digest(s.data(), s.size(), buffer, &n, md, nullptr);
+  // A context that stays on one algorithm skips looking it up, which costs more than hashing a short text.
+  struct Context {
+    const EVP_MD* md = nullptr;
+    std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+  };
+  static thread_local Context kept;
+  EVP_DigestInit_ex(kept.context.get(), kept.md == md ? nullptr : md, nullptr);
+  kept.md = md;
+  EVP_DigestUpdate(kept.context.get(), s.data(), s.size());
+  EVP_DigestFinal_ex(kept.context.get(), buffer, &n);
   static const char* d = "0123456789abcdef";
   std::string out;
+  out.reserve(2 * n);
   for (unsigned int i = 0; i < n; ++i) {
     out += d[buffer[i] >> 4];
     out += d[buffer[i] & 15];

@@ -12,6 +12,14 @@ namespace tarn::engine::kernels {
 namespace {
 
 double round_double(double v, int scale, Rounding mode) {
+  if (scale >= 0 && scale <= 15) {
+    // What lies clearly to one side of a half needs no decimal text: the quotient of two exact numbers is the double nearest to the result.
+    static constexpr double kTens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const double scaled = std::abs(v) * kTens[scale], whole = std::floor(scaled);
+    if (scaled < 1e15 && std::abs(scaled - whole - 0.5) > 4e-16 * scaled + 1e-300) {
+      return std::copysign((scaled - whole > 0.5 ? whole + 1 : whole) / kTens[scale], v);
+    }
+  }
   if (!std::isfinite(v)) return v;
   // Exact through the shortest decimal text, as BigDecimal.valueOf does; numbers beyond 38 digits have no fraction to round.
   char buffer[64];

@@ -94,9 +94,11 @@ struct LikePattern {
   }
 };
 
-// ICU compiles once; the matcher is per use.
+// Compiled once, with a matcher that is set to one text after the other.
 struct Regex {
   std::unique_ptr<icu::RegexPattern> pattern;
+  mutable icu::UnicodeString text;  // what the matcher reads
+  mutable std::unique_ptr<icu::RegexMatcher> matcher;
 };
 
 const Regex& regex(std::string_view text, const char* function) {
@@ -108,22 +110,44 @@ const Regex& regex(std::string_view text, const char* function) {
     r->pattern.reset(icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(icu::StringPiece(t.data(), static_cast<int32_t>(t.size()))), 0, where, status));
     if (U_FAILURE(status))
       fail("INVALID_PARAMETER_VALUE.PATTERN", ErrorKind::kRuntime, {{"functionName", "`" + std::string(function) + "`"}, {"parameter", "`regexp`"}, {"value", quote_value(t)}});
+    r->matcher.reset(r->pattern->matcher(status));
     return std::shared_ptr<const Regex>(r);
   });
+}
+
+// Text as UTF-16, into the room that `out` already has.
+void to_utf16(std::string_view s, icu::UnicodeString& out) {
+  const auto size = static_cast<int32_t>(s.size());  // a unit per byte is enough
+  char16_t* to = out.getBuffer(size);
+  int32_t length = 0;
+  while (length < size && static_cast<signed char>(s[static_cast<size_t>(length)]) >= 0) {
+    to[length] = static_cast<char16_t>(s[static_cast<size_t>(length)]);
+    ++length;
+  }
+  const bool ascii = length == size;
+  out.releaseBuffer(length);
+  if (!ascii) out = icu::UnicodeString::fromUTF8(icu::StringPiece(s.data(), size));
 }
 
 // Runs f(matcher, text as UTF-16).
 template <class F> auto with_matcher(std::string_view s, std::string_view pattern, const char* function, F f) {
   const Regex& r = regex(pattern, function);
-  icu::UnicodeString u = icu::UnicodeString::fromUTF8(icu::StringPiece(s.data(), static_cast<int32_t>(s.size())));
-  UErrorCode status = U_ZERO_ERROR;
-  std::unique_ptr<icu::RegexMatcher> m(r.pattern->matcher(u, status));
-  return f(*m, u);
+  to_utf16(s, r.text);
+  r.matcher->reset(r.text);
+  return f(*r.matcher, static_cast<const icu::UnicodeString&>(r.text));
 }
 
 std::string utf8_of(const icu::UnicodeString& u, int32_t from, int32_t to) {
-  std::string out;
-  u.tempSubStringBetween(from, to).toUTF8String(out);
+  std::string out(static_cast<size_t>(to - from), '\0');
+  const char16_t* units = u.getBuffer();
+  for (int32_t i = from; i < to; ++i) {
+    if (units[i] >= 0x80) {
+      out.clear();
+      u.tempSubStringBetween(from, to).toUTF8String(out);
+      return out;
+    }
+    out[static_cast<size_t>(i - from)] = static_cast<char>(units[i]);
+  }
   return out;
 }
 

@@ -307,9 +307,12 @@ void register_strings(Kernels& k) {
   k.scalar<Text(Text, Text, int32_t, int32_t)>("spark_overlay", [](std::string_view s, std::string_view w, int32_t p, int32_t n) { return overlay(s, w, p, n, false); });
   k.scalar<Bytes(Bytes, Bytes, int32_t, int32_t)>("spark_overlay", [](std::string_view s, std::string_view w, int32_t p, int32_t n) { return overlay(s, w, p, n, true); });
   k.scalar<Text(Text)>("spark_reverse", [](std::string_view s) {
-    auto p = utf8::points(s);
-    std::string out;
-    for (auto it = p.rbegin(); it != p.rend(); ++it) out += *it;
+    std::string out(s.size(), '\0');
+    for (size_t i = 0; i < s.size();) {
+      const size_t next = std::min(utf8::offset(s, 1, i), s.size());
+      std::copy(s.begin() + static_cast<ptrdiff_t>(i), s.begin() + static_cast<ptrdiff_t>(next), out.end() - static_cast<ptrdiff_t>(next));
+      i = next;
+    }
     return out;
   });
   k.scalar<int32_t(Text, Text)>("spark_levenshtein", levenshtein);
