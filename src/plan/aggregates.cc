@@ -14,7 +14,7 @@ void Analyzer::check_grouping(const ExprPtr& g) {
       if (is_aggregate_node(e)) found = &e;
       return found != nullptr;
     });
-    throw analysis_error("GROUP_BY_AGGREGATE", {{"sqlExpr", pretty_sql(*found)}});
+    throw analysis_error("GROUP_BY_AGGREGATE", {{"sqlExpr", expression_sql(*found)}});
   }
   if (contains_window(*g) || contains_generator(*g))
     throw analysis_error("UNSUPPORTED_EXPR_FOR_OPERATOR", {{"invalidExprSqls", quote_sql(pretty_sql(*g))}});

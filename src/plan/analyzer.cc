@@ -2,10 +2,11 @@
 #include "plan/analyzer.h"
 
 #include <pthread.h>
+#include <unicode/regex.h>
+#include <unicode/unistr.h>
 
 #include <algorithm>
 #include <exception>
-#include <regex>
 
 #include "plan/analyzer_impl.h"
 #include "plan/expression_text.h"
@@ -56,11 +57,14 @@ void with_deep_stack(const std::function<void()>& f) {
 }
 
 bool matches_regex(const std::string& text, const std::string& pattern) {
-  try {
-    return std::regex_match(text, std::regex(pattern, std::regex::ECMAScript | std::regex::icase));
-  } catch (const std::regex_error&) {
+  // ICU's syntax is Java's, possessive quantifiers included.
+  UErrorCode status = U_ZERO_ERROR;
+  icu::RegexMatcher matcher(icu::UnicodeString::fromUTF8(pattern), UREGEX_CASE_INSENSITIVE, status);
+  if (U_FAILURE(status))
     throw analysis_error("INVALID_PARAMETER_VALUE.PATTERN", {{"functionName", "`colRegex`"}, {"parameter", "`regexp`"}, {"value", quote_sql(pattern)}});
-  }
+  auto subject = icu::UnicodeString::fromUTF8(text);
+  matcher.reset(subject);
+  return matcher.matches(status) && U_SUCCESS(status);
 }
 
 DataType without_char_varchar(const DataType& t) {

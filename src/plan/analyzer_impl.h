@@ -179,6 +179,7 @@ class Analyzer {
   PlanPtr collect_metrics(const sc::CollectMetrics& m, int64_t plan_id);
   PlanPtr parse(const sc::Parse& p);
   PlanPtr inline_table(const tarn::sql::InlineTable& t);
+  void check_inline_casts(const Values& v);
   PlanPtr extension(const sc::Relation& r);
   PlanPtr sql_rel(const tarn::sql::Rel& r);
   PlanPtr time_travel(const tarn::sql::TimeTravel& t);
@@ -376,6 +377,7 @@ bool contains_grouping_call(const Expression& e);  // grouping(), grouping_id()
 bool contains_window(const Expression& e);
 const Expression* find_python(const Expression& e);  // a Python function in it, or null
 bool is_generator(const Expression& e);
+const AttributeRef* lateral_alias_in(const Expression& e);  // a reference to an alias of the same SELECT list, or null
 bool is_deterministic_plan(const PlanPtr& plan);
 bool contains_generator(const Expression& e);
 bool is_aggregate_node(const Expression& e);       // AggregateCall, or a Python aggregate

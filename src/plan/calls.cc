@@ -246,6 +246,14 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     auto value = resolve_call(*entry, {make_int(1)}, context, where);
     return apply_clauses(value, c, filter, {});
   }
+  if (entry && name == "count" && c.arguments->size() == 1 && c.arguments->Get(0).has_unresolved_star() && c.arguments->Get(0).unresolved_star().has_unparsed_target() &&
+      !conf_.flag("spark.sql.legacy.allowStarWithSingleTableIdentifierInCount") && env.scope) {
+    std::string target = c.arguments->Get(0).unresolved_star().unparsed_target();
+    if (target.ends_with(".*")) target.resize(target.size() - 2);
+    auto table = sql::parse_attribute_name(target);
+    if (table.size() == 1 && !env.scope->find(table).attribute)
+      throw analysis_error("INVALID_USAGE_OF_STAR_WITH_TABLE_IDENTIFIER_IN_COUNT", {{"tableName", name_text(table)}});
+  }
   if (entry && (name == "grouping" || name == "grouping_id")) {
     std::vector<std::string> names;
     return grouping_call(name, call_arguments(c, env, &names));
@@ -260,6 +268,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
       if (it != context_.state.user_functions.end()) user = it->second;
     }
     if (!user && !entry) sql_function = find_sql_function(parts);
+    if (!user && !sql_function && !entry && builtin_name && name == "range") throw analysis_error("NOT_A_SCALAR_FUNCTION", {{"functionName", name_text(parts)}});
     if (!user && !sql_function && !entry) throw unresolved_routine(parts);
   }
   bool is_aggregate = !user && !sql_function && entry->kind == FunctionKind::kAggregate;
@@ -292,7 +301,13 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   if (c.within_group)
     for (const auto& o : *c.within_group) order.push_back(sort_order(o, env));
 
-  if (name == "struct" && entry && !user) return struct_call(std::move(args));
+  if (name == "struct" && entry && !user) {
+    auto made = struct_call(std::move(args));
+    if (!c.internal || made->kind != ExprKind::kCall) return made;
+    auto row = std::make_shared<Call>(as<Call>(*made));
+    row->name = "named_struct";
+    return row;
+  }
   for (auto& a : args)
     if (a && a->kind == ExprKind::kAlias) a = a->children[0];
 
@@ -300,9 +315,17 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     if (a && is_generator(*a)) {
       std::string text = name + "(";
       for (size_t i = 0; i < args.size(); ++i) text += (i ? ", " : "") + (args[i] ? pretty_sql(*args[i]) : "");
+      text += ")";
+      if (entry && std::none_of(args.begin(), args.end(), [](const ExprPtr& x) { return !x; })) {
+        Call shown;
+        shown.function = entry;
+        shown.name = name;
+        shown.children = args;
+        text = pretty_sql(shown);
+      }
       for (const char* clause : {"Filter", "Sort", "Join", "Having"})
         if (std::string_view(env.clause) == clause) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", std::string("'") + clause}});
-      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(text + ")")}});
+      throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(text)}});
     }
   if (user) return user_call(*user, std::move(args), std::move(names));
   if (sql_function) return inline_sql_function(*sql_function, std::move(args), names);
@@ -355,7 +378,19 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   }
   auto value = resolve_call(*entry, std::move(args), context, where);
   value = apply_clauses(std::move(value), c, filter, std::move(order));
-  return is_aggregate && !window_function ? outer_aggregate(std::move(value)) : value;
+  if (!is_aggregate || window_function) return value;
+  if (auto lca = lateral_alias_in(*value)) throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", {{"lca", name_text({lca->name})}, {"aggFunc", quote_sql(pretty_sql(*value))}});
+  return outer_aggregate(std::move(value));
+}
+
+const AttributeRef* lateral_alias_in(const Expression& e) {
+  const AttributeRef* found = nullptr;
+  any_of(e, [&](const Expression& x) {
+    auto* a = try_as<AttributeRef>(x);
+    if (a && a->text.starts_with("lateralAliasReference(")) found = a;
+    return found != nullptr;
+  });
+  return found;
 }
 
 // An aggregate function over columns of the query around belongs to that query where its GROUP BY can answer (HAVING).

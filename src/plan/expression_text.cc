@@ -363,6 +363,9 @@ class Writer {
     if (n == "isnotnull" && a.size() == 1) return "(" + arg(0) + " IS NOT NULL)";
     if (a.size() == 2 && (n == "trim" || n == "ltrim" || n == "rtrim"))
       return std::string("TRIM(") + (n == "trim" ? "BOTH " : n == "ltrim" ? "LEADING " : "TRAILING ") + arg(0) + " FROM " + arg(1) + ")";
+    if (n == "extract" && a.size() == 2) return "extract(" + arg(0) + " FROM " + arg(1) + ")";
+    // Without a last function there is one that gives back what it takes.
+    if ((n == "aggregate" || n == "reduce") && a.size() == 3) return n + "(" + list(a) + ", lambdafunction(namedlambdavariable(), namedlambdavariable()))";
     if (n == "is_unknown" && a.size() == 1) return "(" + arg(0) + " IS UNKNOWN)";
     if (n == "is_not_unknown" && a.size() == 1) return "(" + arg(0) + " IS NOT UNKNOWN)";
     if ((n == "like" || n == "ilike") && a.size() >= 2) {
@@ -399,7 +402,6 @@ class Writer {
 
   std::string aggregate(const AggregateCall& a) const {
     std::string out = !a.text.empty() ? a.text : a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + ")";
-    if (a.ignore_nulls) out += " ignore nulls";
     if (!a.order.empty()) out += " WITHIN GROUP (ORDER BY " + list(a.order) + ")";
     if (a.filter) out += " FILTER (WHERE " + write(*a.filter) + ")";
     return out;

@@ -342,11 +342,12 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
         hit = to_attribute(*a);
         ++hits;
       }
+      // AS of a generator counts as an alias, AS (…) doesn't.
+      if (item.generator && item.names.size() == 1 && same_name(item.names[0], parts[0], case_sensitive_)) ++hits;
     }
     if (hits > 1) throw analysis_error("AMBIGUOUS_LATERAL_COLUMN_ALIAS", {{"name", name_text(parts)}, {"n", std::to_string(hits)}});
     if (hit) {
-      if (env.in_aggregate)
-        throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", {{"lca", name_text(parts)}, {"aggFunc", "\"aggregate function\""}});
+      fields(make_ref(*hit), parts, 1);  // an error about a field names the alias alone
       auto ref = std::make_shared<AttributeRef>(as<AttributeRef>(*make_ref(*hit)));
       ref->text = "lateralAliasReference(" + parts[0] + ")";
       return fields(ref, parts, 1);
@@ -447,19 +448,21 @@ std::vector<ExprPtr> Analyzer::star_columns(const Parts& target, Env& env) {
     auto found = s->find(target);
     if (found.attribute) {
       auto base = found_column(found, target, s != env.scope);
-      if (base->type.id() != TypeId::kStruct)
-        throw analysis_error("CANNOT_RESOLVE_STAR_EXPAND", {{"targetString", name_text(target)}, {"columns", ""}});
+      if (base->type.id() != TypeId::kStruct) {
+        std::string attributes;
+        for (const auto& t : target) attributes += (attributes.empty() ? "" : ", ") + t;
+        throw analysis_error("_LEGACY_ERROR_TEMP_1050", {{"attributes", "List(" + attributes + ")"}});
+      }
       for (const auto& f : base->type.fields())
         out.push_back(make_alias(extract_value(base, make_string(f.name), true, mode()), f.name));
       return out;
     }
   }
+  std::vector<std::string> all;
+  for (const auto& a : env.scope->columns()) all.push_back(a.name);
+  std::sort(all.begin(), all.end());
   std::string columns;
-  for (const auto& a : env.scope->columns()) {
-    Parts full = a.qualifier;
-    full.push_back(a.name);
-    columns += (columns.empty() ? "" : ", ") + name_text({a.name});
-  }
+  for (const auto& n : all) columns += (columns.empty() ? "" : ", ") + name_text({n});
   throw analysis_error("CANNOT_RESOLVE_STAR_EXPAND", {{"targetString", name_text(target)}, {"columns", columns}});
 }
 
@@ -503,7 +506,15 @@ std::vector<ExprPtr> Analyzer::star_except(const tarn::sql::StarExcept& s, Env& 
     for (const auto& p : parts) dotted += (dotted.empty() ? "" : ".") + p;
     all += (all.empty() ? "" : ", ") + dotted;
     auto found = scope.find(parts);
-    if (!found.attribute) throw scope.unresolved(parts);
+    if (!found.attribute) {
+      std::vector<Parts> candidates;
+      for (const auto& a : attributes) {
+        candidates.push_back(a.qualifier);
+        candidates.back().push_back(a.name);
+      }
+      if (candidates.empty()) throw scope.unresolved(parts);
+      throw analysis_error("UNRESOLVED_COLUMN.WITH_SUGGESTION", {{"objectName", name_text(parts)}, {"proposal", suggestions(sql::unparse_identifier(parts), candidates)}});
+    }
     Parts path(parts.begin() + static_cast<std::ptrdiff_t>(found.used), parts.end());
     if (!path.empty()) {
       auto value = found_column(found, parts, false);  // FIELD_NOT_FOUND …
@@ -558,7 +569,7 @@ void Analyzer::expand_star(const sc::Expression& e, Env& env, std::vector<Select
     }
     auto all = star_columns(target, env);
     for (const auto& c : all)
-      if (matches_regex(to_attribute(*c).name, pattern)) columns.push_back(c);
+      if (matches_regex(to_attribute(*c).name, case_sensitive_ ? "(?-i)" + pattern : pattern)) columns.push_back(c);
   } else {
     tarn::sql::Expr x;
     e.extension().UnpackTo(&x);

@@ -92,6 +92,14 @@ ExprPtr extract_value(ExprPtr child, ExprPtr key, bool case_sensitive, EvalMode 
       }
       {
         DataType element = type.element();
+        // An item of a written array is there for sure.
+        auto* made = try_as<Call>(*child);
+        auto* at = try_as<Literal>(*key);
+        auto* index = at ? std::get_if<int64_t>(&at->value.v) : nullptr;
+        if (made && made->function && made->function->name() == "array" && index && *index >= 0 && static_cast<size_t>(*index) < made->children.size()) {
+          bool maybe_null = made->children[static_cast<size_t>(*index)]->nullable;
+          return call(kGetArrayItem, "getitem", {std::move(child), std::move(key)}, element, maybe_null, mode);
+        }
         return call(kGetArrayItem, "getitem", {std::move(child), std::move(key)}, element, true, mode);
       }
     case TypeId::kMap: {

@@ -216,7 +216,7 @@ namespace {
 
 std::string list_of(const std::vector<const Expression*>& list) {
   std::string out;
-  for (const auto* e : list) out += (out.empty() ? "" : ", ") + pretty_sql(*e);
+  for (const auto* e : list) out += (out.empty() ? "" : ", ") + expression_sql(*e);
   return out;
 }
 
@@ -329,7 +329,9 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
   }
 
   auto block = block_of(child);
-  const bool closed = block && block->closed;
+  // Window functions over groups stand between the aggregate and ORDER BY: it takes no more from below then.
+  const bool windowed = block && block->aggregated && std::any_of(block->items.begin(), block->items.end(), [](const SelectItem& i) { return contains_window(*i.expression); });
+  const bool closed = block && (block->closed || windowed);
   if (closed) block = nullptr;
   std::shared_ptr<SelectBlock> wider;
   auto ids = child->plan_ids;
@@ -397,6 +399,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       if (again) {
         if (contains_aggregate(*again->children[0]) && !b->aggregated)
           throw analysis_error("MISSING_GROUP_BY");
+        if (first && any_of(*again, [](const Expression& e) { return e.kind == ExprKind::kSubquery && !outer_references(*as<SubqueryExpr>(e).plan).empty(); })) throw *first;
         check_no_predicate_subquery(*again, input);
         auto column = make_alias(again->children[0], pretty_sql(*again->children[0]), true);
         b->extra.push_back(column);
@@ -416,7 +419,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       for (PlanPtr level = input; !order;) {
         if (boundaries_.count(level.get())) break;
         if (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort && level->kind != PlanKind::kSample &&
-            level->kind != PlanKind::kRepartition && level->kind != PlanKind::kAggregate)
+            level->kind != PlanKind::kRepartition && level->kind != PlanKind::kAggregate && level->kind != PlanKind::kWindow)
           break;
         level = level->children[0];
         Scope scope({level}, nullptr, case_sensitive_);
@@ -427,6 +430,8 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
           if (!error.condition().starts_with("UNRESOLVED_COLUMN") && !no_such_field(error)) throw;
           continue;
         }
+        // What a subquery takes from here must be there.
+        if (any_of(*order, [](const Expression& e) { return e.kind == ExprKind::kSubquery && !outer_references(*as<SubqueryExpr>(e).plan).empty(); })) throw *first;
         auto exposed = expose(input, referenced_ids(*order));
         if (!exposed) throw *first;
         input = exposed;

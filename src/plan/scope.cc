@@ -242,10 +242,14 @@ std::string suggestions(const std::string& base, const std::vector<Parts>& candi
 }
 
 SparkError Scope::unresolved(const Parts& parts, std::string_view condition) const {
+  // In the order of names, as Spark's AttributeSet lists them.
+  std::vector<const Attribute*> sorted;
+  for (const auto& a : columns_) sorted.push_back(&a);
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Attribute* a, const Attribute* b) { return a->name < b->name; });
   std::vector<Parts> candidates;
-  for (const auto& a : columns_) {
-    Parts full = a.qualifier;
-    full.push_back(a.name);
+  for (const auto* a : sorted) {
+    Parts full = a->qualifier;
+    full.push_back(a->name);
     candidates.push_back(std::move(full));
   }
   ErrorParams params{{"objectName", name_text(parts)}};

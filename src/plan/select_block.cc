@@ -467,8 +467,8 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
     if (!contains_window(*e)) return e;
     return transform(e, [&](const ExprPtr& x) -> ExprPtr { return x->kind == ExprKind::kWindow ? inline_lateral(x) : nullptr; });
   };
-  // Window functions are over generated rows, but for those that a generator takes.
-  const bool generate_first = std::none_of(items.begin(), items.end(), [](const SelectItem& i) { return i.generator && contains_window(*i.expression); });
+  // Window functions are over generated rows, but for those that a generator takes and those over groups.
+  const bool generate_first = !block.aggregated && std::none_of(items.begin(), items.end(), [](const SelectItem& i) { return i.generator && contains_window(*i.expression); });
   if (generate_first) p = generate_rows(std::move(p), items, block.aggregated, inline_lateral);
   WindowSplitter windows;
   for (auto& i : items) {

@@ -215,7 +215,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     Parts current{catalog};
     current.insert(current.end(), space.begin(), space.end());
     throw analysis_error("TABLE_OR_VIEW_NOT_FOUND",
-                         {{"relationName", name_text(parts)}, {"searchPath", "[`system`.`session`, " + name_text(current) + "]"}});
+                         {{"relationName", name_text(parts)}, {"searchPath", "[`system`.`builtin`, `system`.`session`, " + name_text(current) + "]"}});
   }
   if (!info->is_view()) {
     auto relation = context_.sources.load_table(*info, options);
@@ -659,6 +659,42 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
   throw analysis_error("UNRESOLVABLE_TABLE_VALUED_FUNCTION", {{"name", name_text(parts)}});
 }
 
+// A constant of VALUES that cannot be computed is an error of the table: casts of strings can fail.
+void Analyzer::check_inline_casts(const Values& v) {
+  if (!context_.collect || !conf_.ansi()) return;
+  std::vector<ExprPtr> cells;
+  for (const auto& row : v.rows)
+    for (const auto& e : row) {
+      bool may_fail = any_of(*e, [](const Expression& x) {
+        auto* c = try_as<Cast>(x);
+        return c && c->mode == EvalMode::kAnsi && c->children[0]->type.is_string() && !c->type.is_string();
+      });
+      if (may_fail && is_foldable(*e) && !constant_value(e)) cells.push_back(e);
+    }
+  auto compute = [&](size_t from, size_t to) {
+    std::vector<ExprPtr> list;
+    for (size_t i = from; i < to; ++i) list.push_back(make_alias(cells[i], "value"));
+    context_.collect(make_project(std::make_shared<OneRow>(), std::move(list)));
+  };
+  constexpr size_t kAtOnce = 200;
+  for (size_t from = 0; from < cells.size(); from += kAtOnce) {
+    const size_t to = std::min(cells.size(), from + kAtOnce);
+    try {
+      compute(from, to);
+      continue;
+    } catch (const SparkError&) {
+    }
+    // One of them: which?
+    for (size_t i = from; i < to; ++i) {
+      try {
+        compute(i, i + 1);
+      } catch (const SparkError&) {
+        throw analysis_error("INVALID_INLINE_TABLE.FAILED_SQL_EXPRESSION_EVALUATION", {{"sqlExpr", quote_sql(pretty_sql(*cells[i]))}});
+      }
+    }
+  }
+}
+
 PlanPtr Analyzer::inline_table(const tarn::sql::InlineTable& t) {
   Scope none({}, around_, case_sensitive_);
   auto v = std::make_shared<Values>();
@@ -690,6 +726,7 @@ PlanPtr Analyzer::inline_table(const tarn::sql::InlineTable& t) {
     }
     v->rows.push_back(std::move(row));
   }
+  check_inline_casts(*v);
   for (size_t k = 0; k < width; ++k) {
     std::vector<DataType> types;
     bool nullable = false;

@@ -54,7 +54,10 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     r.following = following_side;
     switch (b.boundary_case()) {
       case Frame::FrameBoundary::kCurrentRow: r.kind = FrameBound::Kind::kCurrentRow; break;
-      case Frame::FrameBoundary::kUnbounded: r.kind = FrameBound::Kind::kUnbounded; break;
+      case Frame::FrameBoundary::kUnbounded:
+        r.kind = FrameBound::Kind::kUnbounded;
+        if (!b.unbounded()) r.following = !following_side;
+        break;
       case Frame::FrameBoundary::kValue: {
         r.kind = FrameBound::Kind::kOffset;
         auto v = expression(b.value(), env);
@@ -95,6 +98,15 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     out->rows = w.frame_spec().frame_type() == Frame::FRAME_TYPE_ROW;
     out->lower = bound(w.frame_spec().lower(), false);
     out->upper = bound(w.frame_spec().upper(), true);
+    auto wrong_side = [](const FrameBound& b, bool following_side) { return b.kind == FrameBound::Kind::kUnbounded && b.following != following_side; };
+    if (wrong_side(out->lower, false) || wrong_side(out->upper, true)) {
+      auto text = [](const FrameBound& b) {
+        return quote_sql(b.kind == FrameBound::Kind::kCurrentRow  ? "CURRENT ROW"
+                         : b.kind == FrameBound::Kind::kUnbounded ? (b.following ? "UNBOUNDED FOLLOWING" : "UNBOUNDED PRECEDING")
+                                                                  : pretty_sql(*b.offset));
+      };
+      throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_INVALID_BOUND", {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"upper", text(out->upper)}, {"lower", text(out->lower)}});
+    }
     auto place = [](const FrameBound& b) {
       if (b.kind == FrameBound::Kind::kCurrentRow) return 0;
       int side = b.following ? 1 : -1;
@@ -112,6 +124,9 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
           b->offset = make_cast(b->offset, key, mode());
         } else if (key.id() == TypeId::kDate && t.is_integral()) {
           b->offset = make_cast(b->offset, TypeId::kInt, mode());
+        } else if (key.id() == TypeId::kDate && t.id() == TypeId::kDayTimeInterval && t.catalog_string() != "interval day") {
+          throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE",
+                               {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"orderSpecType", quote_sql(key.sql())}, {"valueBoundaryType", quote_sql(t.sql())}});
         } else if (!((key.id() == TypeId::kDate || key.id() == TypeId::kTimestamp || key.id() == TypeId::kTimestampNtz) &&
                      (t.is_ansi_interval() || t.id() == TypeId::kCalendarInterval)) &&
                    !(key.is_ansi_interval() && key.id() == t.id())) {
@@ -122,7 +137,9 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     } else if (out->rows) {
       for (FrameBound* b : {&out->lower, &out->upper}) {
         if (b->kind != FrameBound::Kind::kOffset) continue;
-        if (!b->offset->type.is_integral())
+        auto value = constant_value(b->offset);
+        auto* number = value ? std::get_if<int64_t>(&value->v) : nullptr;
+        if (!b->offset->type.is_integral() || (number && (*number > INT32_MAX || *number < INT32_MIN)))
           throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
                                {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"location", b == &out->lower ? "lower" : "upper"}, {"exprType", quote_sql(b->offset->type.sql())}, {"expectedType", "\"INT\""}});
         b->offset = make_cast(b->offset, TypeId::kInt, mode());
@@ -148,7 +165,7 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     const auto& call = as<Call>(*f);
     std::string name(call.function->name());
     if (ranks(*f) && out->order_by.empty())
-      throw analysis_error("WINDOW_FUNCTION_FRAME_NOT_ORDERED", {{"wf_name", name}, {"wf_expr", pretty_sql(*f)}});
+      throw analysis_error("WINDOW_FUNCTION_FRAME_NOT_ORDERED", {{"wf_name", name}, {"wf_expr", name == "rank" || name == "dense_rank" || name == "percent_rank" ? upper_case(name) + "()" : pretty_sql(*f)}});
     if (name == "row_number" || name == "rank" || name == "dense_rank" || name == "percent_rank" || name == "ntile" || name == "cume_dist") {
       bool rows = name != "cume_dist";
       FrameBound lower, upper;
@@ -180,6 +197,14 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     if (a->distinct)
       throw analysis_error("DISTINCT_WINDOW_FUNCTION_UNSUPPORTED", {{"windowExpr", quote_sql(window_text(f, *out))}});
   }
+
+  out->children = {f};
+  if (auto* lca = lateral_alias_in(*out)) {
+    std::string text = pretty_sql(*out);
+    if (auto frame = text.rfind(out->rows ? "ROWS BETWEEN " : "RANGE BETWEEN "); !given && frame != std::string::npos) text = text.substr(0, frame) + "unspecifiedframe$())";
+    throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_WINDOW", {{"lca", name_text({lca->name})}, {"windowExpr", quote_sql(text)}});
+  }
+  out->children.clear();
 
   // The result.
   if (is_window || is_aggregate_node(*f)) {

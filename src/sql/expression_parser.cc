@@ -1,5 +1,6 @@
 // Expressions by precedence: OR, AND, NOT, predicates, then the binary operators of valueExpression, unary, postfix, primary.
 #include "sql/parser_impl.h"
+#include <utility>
 
 namespace tarn::sql {
 
@@ -419,7 +420,9 @@ ExprPtr Parser::parenthesized() {
   while (accept(kComma)) values.push_back(named_expression());
   expect(kRightParen);
   no_in_ = saved;
-  return finish(function_expr("struct", std::move(values)), start);
+  auto row = function_expr("struct", std::move(values));
+  row->mutable_unresolved_function()->set_is_internal(true);  // written as (a, b): its text is named_struct(…)
+  return finish(std::move(row), start);
 }
 
 ExprPtr Parser::case_expression() {
@@ -479,7 +482,10 @@ ExprPtr Parser::star(size_t start, std::vector<std::string> target) {
 
 ExprPtr Parser::named_expression() {
   size_t start = pos_;
-  return with_alias(expression(), start);
+  bool saved = std::exchange(regex_names_, true);
+  auto e = expression();
+  regex_names_ = saved;
+  return with_alias(std::move(e), start);
 }
 
 ExprPtr Parser::with_alias(ExprPtr e, size_t start) {

@@ -1,5 +1,6 @@
 // Column references, stars, function calls with their clauses, and the calls that have a syntax of their own (CAST, TRIM ...).
 #include "sql/parser_impl.h"
+#include <algorithm>
 
 namespace tarn::sql {
 
@@ -83,12 +84,26 @@ ExprPtr Parser::column_or_call() {
     pos_ += 2;
     return star(start, std::move(target));
   }
-  bool regex = options_.quoted_regex_column_names && at(kBackquoted);
+  auto plain_name = [](std::string_view name) {
+    return std::all_of(name.begin(), name.end(), [](unsigned char c) { return isalnum(c) || c == '_'; });
+  };
+  if (options_.quoted_regex_column_names && regex_names_ && at(kDot, 1) && at(kBackquoted, 2) && !at(kDot, 3) && !at(kLeftParen, 3)) {
+    // table.`regex`
+    size_t before = pos_;
+    auto table = identifier_parts(false);
+    ++pos_;
+    auto pattern = identifier_parts(false);
+    if (plain_name(table[0]) && !plain_name(pattern[0])) {
+      auto e = new_expr();
+      e->mutable_unresolved_regex()->set_col_name(table[0] + ".`" + pattern[0] + "`");
+      return finish(std::move(e), start);
+    }
+    pos_ = before;
+  }
+  bool regex = options_.quoted_regex_column_names && regex_names_ && at(kBackquoted);
   auto parts = identifier_parts(false);
   if (regex && !at(kDot)) {
-    bool plain = true;
-    for (char c : parts[0]) plain = plain && (isalnum(static_cast<unsigned char>(c)) || c == '_');
-    if (!plain) {
+    if (!plain_name(parts[0])) {
       auto e = new_expr();
       e->mutable_unresolved_regex()->set_col_name("`" + parts[0] + "`");
       return finish(std::move(e), start);
@@ -417,22 +432,23 @@ void Parser::window_spec(sc::Expression::Window* out, std::optional<std::string>
     frame->set_frame_type(at(kwRANGE) ? sc::Expression::Window::WindowFrame::FRAME_TYPE_RANGE : sc::Expression::Window::WindowFrame::FRAME_TYPE_ROW);
     ++pos_;
     if (accept(kwBETWEEN)) {
-      frame_bound(frame->mutable_lower());
+      frame_bound(frame->mutable_lower(), kwPRECEDING);
       expect(kwAND);
-      frame_bound(frame->mutable_upper());
+      frame_bound(frame->mutable_upper(), kwFOLLOWING);
     } else {
-      frame_bound(frame->mutable_lower());
+      frame_bound(frame->mutable_lower(), kwPRECEDING);
       frame->mutable_upper()->set_current_row(true);
     }
   }
   expect(kRightParen);
 }
 
-void Parser::frame_bound(sc::Expression::Window::WindowFrame::FrameBoundary* out) {
+// unbounded = false says UNBOUNDED away from the bound's own side (a lower bound of UNBOUNDED FOLLOWING), which the analyzer refuses.
+void Parser::frame_bound(sc::Expression::Window::WindowFrame::FrameBoundary* out, TokenType side) {
   size_t start = pos_;
   if (at(kwUNBOUNDED) && (at(kwPRECEDING, 1) || at(kwFOLLOWING, 1))) {
+    out->set_unbounded(at(side, 1));
     pos_ += 2;
-    out->set_unbounded(true);
     return;
   }
   if (accept(kwCURRENT, kwROW)) {

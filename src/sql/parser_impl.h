@@ -155,7 +155,7 @@ class Parser {
   ExprPtr finish_call(FunctionName fn, ExprList args, bool distinct);
   ExprPtr make_call(const Name& name, ExprList args, bool distinct);
   void window_spec(spark::connect::Expression::Window* out, std::optional<std::string>* reference);
-  void frame_bound(spark::connect::Expression::Window::WindowFrame::FrameBoundary* out);
+  void frame_bound(spark::connect::Expression::Window::WindowFrame::FrameBoundary* out, TokenType side);
   void sort_item(spark::connect::Expression::SortOrder* out);
   ExprPtr semi_structured(ExprPtr child, size_t start);
   ExprPtr parameter_marker();
@@ -388,6 +388,7 @@ class Parser {
   std::optional<SparkError> deferred_;
   std::optional<size_t> deferred_start_;  // of defer_to_end()
   bool primary_allows_lateral_ = false;  // the last relation_primary() may follow LATERAL
+  bool regex_names_ = false;       // inside an element of a SELECT list: a quoted name may be a pattern
   bool no_in_ = false;             // inside POSITION(a IN b)
   bool in_script_ = false;
   bool raw_text_statement_ = false;  // SET and RESET of a setting: the rest is text, comments included
