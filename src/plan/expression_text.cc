@@ -397,6 +397,7 @@ class Writer {
       if (a.size() == 1 && (n == "-" || n == "negative")) return "(- " + arg(0) + ")";
       if (a.size() == 1 && !word) return n == "+" ? "(+ " + arg(0) + ")" : n + arg(0);
     }
+    if (c.function && (c.function->flags & kFirstText) && !a.empty()) return n + "(" + arg(0) + ")";
     return n + "(" + list(a) + ")";
   }
 

@@ -242,11 +242,6 @@ ExprPtr Parser::special_call() {
   }
   while (accept(kComma)) args.push_back(function_argument());
   expect(kRightParen);
-  // Without clauses after it, SUBSTR(a, b) is the same construct as SUBSTRING(a, b).
-  if ((which == kwSUBSTR) && (args.size() == 2 || args.size() == 3) && !at_any(kwOVER, kwFILTER, kwWITHIN)) {
-    fn.name.clear_parts();
-    fn.name.add_parts("substring");
-  }
   return finish_call(std::move(fn), std::move(args), false);
 }
 

@@ -121,10 +121,12 @@ void register_arithmetic(Kernels& k) {
       default: return static_cast<int64_t>(x);
     }
   });
-  k.scalar<int64_t(Hugeint)>("spark_sum_interval", [](Hugeint v) -> int64_t {
+  // Microseconds, or months, which have to fit 32 bits.
+  k.scalar<int64_t(Hugeint, bool, Text)>("spark_sum_interval", [](Hugeint v, bool months, std::string_view mode) -> std::optional<int64_t> {
     Int128 x = (static_cast<Int128>(v.upper) << 64) | v.lower;
-    if (x != static_cast<int64_t>(x)) fail_interval_overflow();
-    return static_cast<int64_t>(x);
+    if (months ? x == static_cast<int32_t>(x) : x == static_cast<int64_t>(x)) return static_cast<int64_t>(x);
+    if (mode_of(mode) == Mode::kTry) return {};
+    fail_interval_overflow();
   });
 }
 

@@ -488,13 +488,8 @@ void register_datetimes(Kernels& k) {
   });
 
   // ---- buckets
-  constexpr int64_t monday = 0;  // 1970-01-01 is the default origin
-  k.scalar<Timestamp(int64_t, Timestamp, Text)>("spark_time_bucket", [](int64_t n, int64_t t, std::string_view z) { const TimeZone& zone = zone_of(z); return bucket_dt(n, t, zone.local_to_utc_micros(monday), &zone); });
-  k.scalar<TimestampNtz(int64_t, TimestampNtz, Text)>("spark_time_bucket", [](int64_t n, int64_t t, std::string_view) { return bucket_dt(n, t, monday, nullptr); });
   k.scalar<Timestamp(int64_t, Timestamp, Timestamp, Text)>("spark_time_bucket", [](int64_t n, int64_t t, int64_t o, std::string_view z) { return bucket_dt(n, t, o, &zone_of(z)); });
   k.scalar<TimestampNtz(int64_t, TimestampNtz, TimestampNtz, Text)>("spark_time_bucket", [](int64_t n, int64_t t, int64_t o, std::string_view) { return bucket_dt(n, t, o, nullptr); });
-  k.scalar<Timestamp(int32_t, Timestamp, Text)>("spark_time_bucket", [](int32_t n, int64_t t, std::string_view z) { const TimeZone& zone = zone_of(z); return bucket_ym(n, t, zone.local_to_utc_micros(monday), &zone); });
-  k.scalar<TimestampNtz(int32_t, TimestampNtz, Text)>("spark_time_bucket", [](int32_t n, int64_t t, std::string_view) { return bucket_ym(n, t, monday, nullptr); });
   k.scalar<Timestamp(int32_t, Timestamp, Timestamp, Text)>("spark_time_bucket", [](int32_t n, int64_t t, int64_t o, std::string_view z) { return bucket_ym(n, t, o, &zone_of(z)); });
   k.scalar<TimestampNtz(int32_t, TimestampNtz, TimestampNtz, Text)>("spark_time_bucket", [](int32_t n, int64_t t, int64_t o, std::string_view) { return bucket_ym(n, t, o, nullptr); });
 

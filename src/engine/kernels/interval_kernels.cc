@@ -28,6 +28,7 @@ template <class T> void scaling(Kernels& k, const char* multiply_name, const cha
   k.scalar<T(T, double)>(multiply_name, [](T a, double n) { return checked<T>(rounded(static_cast<double>(a) * n)); });
   k.scalar<T(T, int64_t)>(divide_name, [](T a, int64_t n) {
     if (n == 0) fail("INTERVAL_DIVIDED_BY_ZERO", ErrorKind::kArithmetic, {});
+    if (n == -1 && a == std::numeric_limits<T>::min()) fail("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", ErrorKind::kArithmetic, {{"functionName", "`try_divide`"}});
     return checked<T>(*divide(a, 0, n, 0, 0));
   });
   k.scalar<T(T, double)>(divide_name, [](T a, double n) {

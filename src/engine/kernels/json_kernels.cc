@@ -41,7 +41,7 @@ std::string lower(std::string_view s) {
 struct Options {
   std::map<std::string, std::string> set;
   std::shared_ptr<const TimeZone> zone;
-  std::shared_ptr<const DateTimeFormat> date, timestamp, ntz;
+  std::shared_ptr<const DateTimeFormat> date, timestamp, ntz, time;
 
   Options(Vector& v, std::string_view tz, bool parsing) {
     Value m = v.GetValue(0);
@@ -53,6 +53,7 @@ struct Options {
     try {
       zone = TimeZone::get(get("timezone", std::string(tz)));
       if (has("dateformat")) date = DateTimeFormat::compile(get("dateformat"), parsing);
+      if (has("timeformat")) time = DateTimeFormat::compile(get("timeformat"), parsing);
       if (has("timestampformat")) timestamp = DateTimeFormat::compile(get("timestampformat"), parsing);
       else if (!parsing) timestamp = DateTimeFormat::compile("yyyy-MM-dd'T'HH:mm:ss[.SSS][XXX]", false);
       if (has("timestampntzformat")) ntz = DateTimeFormat::compile(get("timestampntzformat"), parsing);
@@ -104,7 +105,7 @@ Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bo
       return Value::TIMESTAMP(duckdb::timestamp_t(*v));
     }
     case TypeId::kTime: {
-      auto v = string_to_time(s);
+      auto v = o.time ? o.time->parse_time(s) : string_to_time(s);
       if (!v) throw BadRecord();
       return Value::BIGINT(*v);
     }
@@ -446,24 +447,34 @@ std::optional<std::string> get_json_object(std::string_view text, std::string_vi
 
 // ---- schema_of_json
 
-DataType infer(const Json& j, bool prefer_decimal) {
+DataType infer(const Json& j, bool prefer_decimal, bool as_string) {
   switch (j.kind) {
     case Json::Kind::kNull: return TypeId::kNull;
-    case Json::Kind::kTrue: case Json::Kind::kFalse: return TypeId::kBoolean;
+    case Json::Kind::kTrue: case Json::Kind::kFalse: return as_string ? TypeId::kString : TypeId::kBoolean;
     case Json::Kind::kString: return TypeId::kString;
     case Json::Kind::kNumber: {
+      if (as_string) return TypeId::kString;
       if (j.text.find_first_of(".eEIN") == std::string::npos) {
         if (parse_long(j.text, false)) return TypeId::kLong;
         std::string digits = j.text[0] == '-' ? j.text.substr(1) : j.text;
         if (digits.size() <= 38) return DataType::decimal(static_cast<int>(digits.size()), 0);
       }
-      (void)prefer_decimal;
+      if (prefer_decimal && j.text.find_first_of("eEIN") == std::string::npos) {
+        // 0.1 is DECIMAL(1,1): zeros before the point count for nothing.
+        std::string digits = j.text[0] == '-' ? j.text.substr(1) : j.text;
+        const size_t point = digits.find('.');
+        const int scale = point == std::string::npos ? 0 : static_cast<int>(digits.size() - point - 1);
+        if (point != std::string::npos) digits.erase(point, 1);
+        digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+        const int precision = std::max(static_cast<int>(digits.size()), scale);
+        if (precision <= 38) return DataType::decimal(precision, scale);
+      }
       return TypeId::kDouble;
     }
     case Json::Kind::kArray: {
       DataType e(TypeId::kNull);
       for (const Json& x : j.items) {
-        DataType t = infer(x, prefer_decimal);
+        DataType t = infer(x, prefer_decimal, as_string);
         if (auto m = plan::common_type_without_strings(std::vector<DataType>{e, t}, false)) e = *m;
         else e = TypeId::kString;
       }
@@ -473,7 +484,7 @@ DataType infer(const Json& j, bool prefer_decimal) {
       std::vector<plan::StructField> f;
       for (auto& [name, v] : j.fields) {
         if (name.empty()) continue;
-        f.push_back(plan::make_field(name, infer(v, prefer_decimal)));
+        f.push_back(plan::make_field(name, infer(v, prefer_decimal, as_string)));
       }
       std::sort(f.begin(), f.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
       return DataType::structure(std::move(f));
@@ -615,6 +626,7 @@ void register_json(Kernels& k) {
       const DataType& ft = t.fields()[n].type();
       if (ft.id() == TypeId::kTimestamp) o.timestamp->format_timestamp(value<int64_t>(d.children[n], r), *o.zone, v);
       else if (ft.id() == TypeId::kTimestampNtz) o.ntz->format_timestamp_ntz(value<int64_t>(d.children[n], r), v);
+      else if (ft.id() == TypeId::kTime && o.time) o.time->format_time(value<int64_t>(d.children[n], r), v);
       else if (ft.id() == TypeId::kDate && o.date) o.date->format_date(value<int32_t>(d.children[n], r), v);
       else append_text(ft, d.children[n], r, TextStyle{o.zone}, v);
       if (v.empty() && ft.is_string()) { out += o.get("emptyvalue", "\"\""); continue; }
@@ -636,11 +648,18 @@ void register_json(Kernels& k) {
     if (!j || j->kind != Json::Kind::kArray) return {};
     return static_cast<int32_t>(j->items.size());
   });
-  k.scalar<Text(Text)>("spark_schema_of_json", [](std::string_view s) -> std::string {
-    auto j = parse_json_text(s);
-    if (!j) return DataType::structure({plan::make_field("_corrupt_record", TypeId::kString)}).sql();
-    return canonical(infer(*j, false)).sql();
-  });
+  {
+    ScalarFunction f("spark_schema_of_json", {LogicalType::VARCHAR, LogicalType::ANY}, LogicalType::VARCHAR, [](DataChunk& in, ExpressionState&, Vector& result) {
+      Options o(in.data[1], "UTC", true);
+      auto j = parse_json_text(constant_text(in.data[0]), o.json());
+      DataType t = j ? canonical(infer(*j, o.flag("prefersdecimal", false), o.flag("primitivesasstring", false)))
+                     : DataType::structure({plan::make_field("_corrupt_record", TypeId::kString)});
+      result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+      result.SetValue(0, Value(t.sql()));
+    });
+    f.SetFallible();
+    k.add(std::move(f));
+  }
   {
     ScalarFunction s("spark_schema_of_csv", {LogicalType::VARCHAR, LogicalType::ANY}, LogicalType::VARCHAR, [](DataChunk& in, ExpressionState&, Vector& result) {
       Options o(in.data[1], "UTC", true);
@@ -656,7 +675,7 @@ void register_json(Kernels& k) {
           if (n && v.find_first_of(" \t") == std::string::npos) t = *n == static_cast<int32_t>(*n) ? TypeId::kInt : TypeId::kLong;
           else if (parse_double(v) && v.find_first_of("xX") == std::string::npos) t = TypeId::kDouble;
           else if (looks_like_date && string_to_date(v) && v.size() == 10) t = TypeId::kDate;
-          else if (looks_like_date && string_to_timestamp(v, *o.zone)) t = TypeId::kTimestamp;
+          else if (string_to_timestamp(v, *o.zone)) t = TypeId::kTimestamp;
           else if (lower(v) == "true" || lower(v) == "false") t = TypeId::kBoolean;
         }
         out.push_back(plan::make_field("_c" + std::to_string(i), t));

@@ -24,6 +24,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_geo(k);
   register_json(k);
   register_misc(k);
+  register_random(k);
   k.finish();
 }
 

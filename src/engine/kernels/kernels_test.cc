@@ -216,7 +216,7 @@ TEST_CASE("JSON comes in and goes out") {
   CHECK(db()("spark_get_json_object('[{\"a\":1},{\"a\":2}]', '$[*].a')") == "[1,2]");
   CHECK(db()("spark_from_json('{\"a\":1, \"b\":0.8}', '{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{}},{\"name\":\"b\",\"type\":\"double\",\"nullable\":true,\"metadata\":{}}]}', MAP {}, 'UTC', 'ansi')") == "{'a': 1, 'b': 0.8}");
   CHECK(db()("spark_to_json({'a': 1, 'b': NULL::INTEGER}, '{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{}},{\"name\":\"b\",\"type\":\"integer\",\"nullable\":true,\"metadata\":{}}]}', MAP {}, 'UTC')") == "{\"a\":1}");
-  CHECK(db()("spark_schema_of_json('[{\"col\":0}]')") == "ARRAY<STRUCT<col: BIGINT>>");
+  CHECK(db()("spark_schema_of_json('[{\"col\":0}]', MAP {})") == "ARRAY<STRUCT<col: BIGINT>>");
 }
 
 TEST_CASE("aggregates of moments") {
@@ -228,10 +228,20 @@ TEST_CASE("aggregates of moments") {
 }
 
 TEST_CASE("no bucket or window size divides by zero or overflows") {
-  CHECK(db()("spark_time_bucket(0::BIGINT, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
-  CHECK(db()("spark_time_bucket((-1)::BIGINT, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
-  CHECK(db()("spark_time_bucket(0::INTEGER, TIMESTAMP '2024-01-01 11:00:00', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
-  CHECK(db()("spark_time_bucket(900000000::BIGINT, TIMESTAMP '2024-01-01 11:27:00', 'UTC')") == "2024-01-01 11:15:00");
-  CHECK(db()("spark_time_bucket(3::INTEGER, TIMESTAMP '1969-05-15 10:00:00', 'UTC')") == "1969-04-01 00:00:00");
+  CHECK(db()("spark_time_bucket(0::BIGINT, TIMESTAMP '2024-01-01 11:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket((-1)::BIGINT, TIMESTAMP '2024-01-01 11:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket(0::INTEGER, TIMESTAMP '2024-01-01 11:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("spark_time_bucket(900000000::BIGINT, TIMESTAMP '2024-01-01 11:27:00', TIMESTAMP '1970-01-01', 'UTC')") == "2024-01-01 11:15:00");
+  CHECK(db()("spark_time_bucket(3::INTEGER, TIMESTAMP '1969-05-15 10:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "1969-04-01 00:00:00");
   CHECK(db()("spark_window(TIMESTAMP '2024-01-01', '0 second', '0 second', '0 second')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+}
+
+TEST_CASE("seeded random numbers are Spark's and start anew in each query") {
+  for (int times = 0; times < 2; ++times) {
+    CHECK(db()("spark_rand(0)") == "0.7604953758285915");
+    CHECK(db()("spark_randn(0)") == "1.6034991609278433");
+    CHECK(db()("spark_randstr(10, 0)") == "ceV0PXaR2I");
+    CHECK(db()("trunc(spark_uniform(-20, -10, -10))") == "-17.0");
+  }
+  CHECK(db()("spark_rand(NULL)") == "0.7604953758285915");
 }

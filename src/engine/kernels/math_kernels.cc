@@ -244,26 +244,9 @@ void register_math(Kernels& k) {
   };
   k.scalar<int64_t(double, double, double, int64_t)>("spark_width_bucket", [bucket](double v, double a, double b, int64_t n) { return bucket(v, a, b, n); });
   k.scalar<int64_t(int64_t, int64_t, int64_t, int64_t)>("spark_width_bucket", [bucket](int64_t v, int64_t a, int64_t b, int64_t n) { return bucket(v, a, b, n); });
-  // Reproducible by seed, each call of the text with its own stream: Spark seeds a generator per partition.
-  k.random<double(int64_t)>("spark_rand", [](int64_t seed) {
-    static thread_local std::unordered_map<int64_t, std::mt19937_64> streams;
-    auto& g = streams.try_emplace(seed, static_cast<uint64_t>(seed)).first->second;
-    return std::uniform_real_distribution<double>(0, 1)(g);
-  });
-  k.random<double(int64_t)>("spark_randn", [](int64_t seed) {
-    static thread_local std::unordered_map<int64_t, std::mt19937_64> streams;
-    auto& g = streams.try_emplace(seed, static_cast<uint64_t>(seed)).first->second;
-    return std::normal_distribution<double>()(g);
-  });
   k.random<double()>("spark_randn", [] {
     static thread_local std::mt19937_64 g{std::random_device{}()};
     return std::normal_distribution<double>()(g);
-  });
-  k.random<double(double, double, int64_t)>("spark_uniform", [](double a, double b, int64_t seed) {
-    static thread_local std::unordered_map<int64_t, std::mt19937_64> streams;
-    if (streams.size() > 1000) streams.clear();
-    auto& g = streams.try_emplace(seed, static_cast<uint64_t>(seed)).first->second;
-    return a == b ? a : std::uniform_real_distribution<double>(std::min(a, b), std::max(a, b))(g);
   });
 }
 

@@ -160,13 +160,6 @@ void register_misc(Kernels& k) {
     std::snprintf(out, sizeof out, "%08x-%04x-%04x-%04x-%012llx", static_cast<unsigned>(a >> 32), static_cast<unsigned>((a >> 16) & 0xFFFF), static_cast<unsigned>(a & 0xFFFF), static_cast<unsigned>(b >> 48), static_cast<unsigned long long>(b & 0xFFFFFFFFFFFFull));
     return std::string(out);
   });
-  k.random<Text(int32_t, int64_t)>("spark_randstr", [](int32_t n, int64_t seed) {
-    if (n < 0) fail("INVALID_PARAMETER_VALUE.LENGTH", ErrorKind::kRuntime, {{"parameter", "`length`"}, {"length", std::to_string(n)}, {"functionName", "`randstr`"}});
-    std::mt19937_64 g(static_cast<uint64_t>(seed));
-    std::string out;
-    for (int32_t i = 0; i < n; ++i) out += "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[g() % 62];
-    return out;
-  });
   window<true>(k);
   window<false>(k);
 

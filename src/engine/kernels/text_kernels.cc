@@ -10,6 +10,7 @@
 #include "duckdb/execution/expression_executor.hpp"
 #include "engine/kernels/decimal_vector.h"
 #include "engine/kernels/kernel_error.h"
+#include "engine/kernels/charset.h"
 #include "engine/kernels/utf8.h"
 #include "engine/kernels/value_text.h"
 #include "plan/expression_text.h"
@@ -79,85 +80,6 @@ std::string upper(std::string_view s) {
   for (char& c : r) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return r;
 }
-const char* charset(std::string_view name, const char* function) {
-  std::string n = upper(name);
-  for (const char* known : {"US-ASCII", "ISO-8859-1", "UTF-8", "UTF-16BE", "UTF-16LE", "UTF-16", "UTF-32"})
-    if (n == known) return known;
-  fail("INVALID_PARAMETER_VALUE.CHARSET", ErrorKind::kIllegalArgument, {{"functionName", std::string("`") + function + "`"}, {"parameter", "`charset`"}, {"charset", std::string(name)}, {"charsets", "iso-8859-1, us-ascii, utf-16, utf-16be, utf-16le, utf-32, utf-8"}});
-}
-std::string encode(std::string_view s, std::string_view name) {
-  std::string_view set = charset(name, "encode");
-  if (set == "UTF-8") return std::string(s);
-  std::string out;
-  auto unit = [&](uint32_t v, int bytes, bool little) {
-    for (int i = 0; i < bytes; ++i) out += static_cast<char>(v >> (8 * (little ? i : bytes - 1 - i)));
-  };
-  if (set == "UTF-16") unit(0xFEFF, 2, false);
-  for (std::string_view p : utf8::points(s)) {
-    uint32_t c = utf8::code(p);
-    if (set == "US-ASCII" || set == "ISO-8859-1") {
-      if (c > (set == "US-ASCII" ? 0x7Fu : 0xFFu)) fail("MALFORMED_CHARACTER_CODING", ErrorKind::kRuntime, {{"function", "`encode`"}, {"charset", std::string(set)}});
-      out += static_cast<char>(c);
-    } else if (set == "UTF-32") {
-      unit(c, 4, false);
-    } else {
-      const bool little = set == "UTF-16LE";
-      if (c >= 0x10000) {
-        c -= 0x10000;
-        unit(0xD800 | (c >> 10), 2, little);
-        unit(0xDC00 | (c & 0x3FF), 2, little);
-      } else {
-        unit(c, 2, little);
-      }
-    }
-  }
-  return out;
-}
-std::string decode(std::string_view s, std::string_view name) {
-  std::string_view set = charset(name, "decode");
-  auto malformed = [&]() { fail("MALFORMED_CHARACTER_CODING", ErrorKind::kRuntime, {{"function", "`decode`"}, {"charset", std::string(set)}}); };
-  if (set == "UTF-8") {
-    if (!utf8::is_valid(s)) malformed();
-    return std::string(s);
-  }
-  std::string out;
-  auto u = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(s[i])); };
-  if (set == "US-ASCII" || set == "ISO-8859-1") {
-    for (size_t i = 0; i < s.size(); ++i) {
-      if (set == "US-ASCII" && u(i) > 0x7F) malformed();
-      utf8::append(out, u(i));
-    }
-    return out;
-  }
-  if (set == "UTF-32") {
-    if (s.size() % 4) malformed();
-    for (size_t i = 0; i < s.size(); i += 4) utf8::append(out, (u(i) << 24) | (u(i + 1) << 16) | (u(i + 2) << 8) | u(i + 3));
-    return out;
-  }
-  bool little = set == "UTF-16LE";
-  size_t i = 0;
-  if (set == "UTF-16" && s.size() >= 2) {
-    if (u(0) == 0xFE && u(1) == 0xFF) i = 2;
-    else if (u(0) == 0xFF && u(1) == 0xFE) { little = true; i = 2; }
-  }
-  if ((s.size() - i) % 2) malformed();
-  auto unit = [&](size_t k) { return little ? u(k) | (u(k + 1) << 8) : (u(k) << 8) | u(k + 1); };
-  for (; i < s.size(); i += 2) {
-    uint32_t c = unit(i);
-    if (c >= 0xD800 && c < 0xDC00) {
-      if (i + 3 >= s.size()) malformed();
-      uint32_t low = unit(i + 2);
-      if (low < 0xDC00 || low > 0xDFFF) malformed();
-      c = 0x10000 + ((c & 0x3FF) << 10) + (low & 0x3FF);
-      i += 2;
-    } else if (c >= 0xDC00 && c <= 0xDFFF) {
-      malformed();
-    }
-    utf8::append(out, c);
-  }
-  return out;
-}
-
 // ---- format_number: DecimalFormat "#,###,##0.00…" with half even rounding
 
 std::string grouped(std::string whole, int every = 3) {
@@ -652,8 +574,8 @@ void register_text(Kernels& k) {
     if (mode_of(m) != Mode::kTry) fail("CONVERSION_INVALID_INPUT", ErrorKind::kIllegalArgument, {{"str", quote_value(s)}, {"fmt", "'BASE64'"}, {"targetType", "\"BINARY\""}, {"suggestion", "`try_to_binary`"}});
     return {};
   });
-  k.scalar<Bytes(Text, Text)>("spark_encode", encode);
-  k.scalar<Text(Bytes, Text)>("spark_decode", decode);
+  k.scalar<Bytes(Text, Text, bool, bool)>("spark_encode", encode_text);
+  k.scalar<Text(Bytes, Text, bool, bool)>("spark_decode", decode_text);
   k.scalar<Text(double, int32_t)>("spark_format_number", format_double);
   k.scalar<Text(double, Text)>("spark_format_number", [](double v, std::string_view p) { return format_pattern(plain_double(v), p); });
   k.scalar<Text(float, int32_t)>("spark_format_number", [](float v, int32_t p) { return format_double(static_cast<double>(v), p); });
@@ -701,6 +623,13 @@ void register_text(Kernels& k) {
     return out + "'";
   });
   k.scalar<bool(Text)>("spark_is_valid_utf8", [](std::string_view s) { return utf8::is_valid(s); });
+  k.scalar<bool(Bytes)>("spark_is_valid_utf8_binary", [](std::string_view s) { return utf8::is_valid(s); });
+  k.scalar<Text(Bytes)>("spark_make_valid_utf8_binary", [](std::string_view s) { return utf8::make_valid(s); });
+  k.scalar<Text(Bytes)>("spark_validate_utf8_binary", [](std::string_view s) -> std::string_view {
+    if (!utf8::is_valid(s)) fail("INVALID_UTF8_STRING", ErrorKind::kIllegalArgument, {{"str", utf8::make_valid(s)}});
+    return s;
+  });
+  k.scalar<Text(Bytes)>("spark_try_validate_utf8_binary", [](std::string_view s) -> std::optional<std::string> { if (!utf8::is_valid(s)) return {}; return std::string(s); });
   k.scalar<Text(Text)>("spark_make_valid_utf8", [](std::string_view s) { return utf8::make_valid(s); });
   k.scalar<Text(Text)>("spark_validate_utf8", [](std::string_view s) -> std::string_view {
     if (!utf8::is_valid(s)) fail("INVALID_UTF8_STRING", ErrorKind::kIllegalArgument, {{"str", std::string(s)}});

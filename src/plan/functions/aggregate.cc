@@ -10,13 +10,13 @@ namespace {
 
 AGG_VARIANT(kSumDecimal, "sum", "spark_sum_decimal(#sum($1)#, $p, $s, $mode)", kHidden);
 AGG_VARIANT(kSumLong, "sum", "spark_sum_long(#sum($1)#, $mode)", kHidden);
-AGG_VARIANT(kSumDayTime, "sum", "spark_sum_interval(#sum($1)#)", kHidden);
-AGG_VARIANT(kSumYearMonth, "sum", "CAST(spark_sum_interval(#sum($1)#) AS INTEGER)", kHidden);
+AGG_VARIANT(kSumDayTime, "sum", "spark_sum_interval(#sum($1)#, false, $mode)", kHidden);
+AGG_VARIANT(kSumYearMonth, "sum", "CAST(spark_sum_interval(#sum($1)#, true, $mode) AS INTEGER)", kHidden);
 AGG_VARIANT(kSumCalendar, "sum", "#spark_sum_calendar($1)#", kHidden);
 AGG_VARIANT(kSumDouble, "sum", "sum($1)", kHidden);
 AGG_VARIANT(kAvgDecimal, "avg", "spark_avg_decimal(#sum($1)#, #count($1)#, $p, $s, $mode)", kHidden);
-AGG_VARIANT(kAvgDayTime, "avg", "spark_dt_divide(CAST(#sum($1)# AS BIGINT), #count($1)#)", kHidden);
-AGG_VARIANT(kAvgYearMonth, "avg", "spark_ym_divide(CAST(#sum($1)# AS INTEGER), #count($1)#)", kHidden);
+AGG_VARIANT(kAvgDayTime, "avg", "spark_dt_divide(spark_sum_interval(#sum($1)#, false, $mode), #count($1)#)", kHidden);
+AGG_VARIANT(kAvgYearMonth, "avg", "spark_ym_divide(CAST(spark_sum_interval(#sum($1)#, true, $mode) AS INTEGER), #count($1)#)", kHidden);
 AGG_VARIANT(kAvgDouble, "avg", "avg($1)", kHidden);
 
 TypedCall sum_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -78,6 +78,9 @@ TypedCall by_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() == 3) {
     expect(c, args, 2, "int");
     expect_foldable(c, args, 2, "k", TypeId::kInt);
+    auto k = constant_integer(*args[2]);
+    if (k && (*k <= 0 || *k > 100000))
+      mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", "`k`"}, {"valueRange", "[1, 100000]"}, {"currentValue", std::to_string(*k)}});
     return {DataType::array(args[0]->type), true};
   }
   return {args[0]->type, true};
@@ -162,6 +165,7 @@ TypedCall approx_percentile_rule(const CallContext& c, std::vector<ExprPtr>& arg
     if (v && (*v <= 0 || *v > 2147483647))
       mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", "accuracy"}, {"valueRange", "(0, 2147483647]"}, {"currentValue", std::to_string(*v) + "L"}});
   }
+  if (args.size() == 2) args.push_back(make_int(10000));
   DataType t = args[0]->type;
   return {args[1]->type.id() == TypeId::kArray ? DataType::array(t, false) : t, true};
 }
@@ -197,7 +201,7 @@ const FunctionEntry kTable[] = {
     aggregate("try_sum", "(any) -> @", "", kTryMode, sum_rule),
     aggregate("avg,mean", "(any) -> @", "", kNone, avg_rule),
     aggregate("try_avg", "(any) -> @", "", kTryMode, avg_rule),
-    aggregate("count", "(any...) -> @", "0: count(*) ;; 1: count($1) ;; *: count(spark_row_or_null($*))", kNeverNull, count_rule),
+    aggregate("count", "(any...) -> @", "0: count(NULL) ;; 1: count($1) ;; *: count(spark_row_or_null($*))", kNeverNull, count_rule),
     aggregate("count_if", "(boolean) -> long", "count(CASE WHEN $1 THEN true END)", kNeverNull),
     aggregate("min", "(any) -> @", "min($1)", kNone, min_rule),
     aggregate("max", "(any) -> @", "max($1)", kNone, min_rule),
@@ -227,9 +231,9 @@ const FunctionEntry kTable[] = {
     aggregate("regr_intercept", "(double, double) -> double", "spark_regr_intercept($1, $2)", kNullable),
     aggregate("bool_and,every", "(boolean) -> boolean", "bool_and($1)", kNullable),
     aggregate("bool_or,any,some", "(boolean) -> boolean", "bool_or($1)", kNullable),
-    aggregate("bit_and", "(integral) -> @", "bit_and($1)", kNullable, same_rule),
-    aggregate("bit_or", "(integral) -> @", "bit_or($1)", kNullable, same_rule),
-    aggregate("bit_xor", "(integral) -> @", "bit_xor($1)", kNullable, same_rule),
+    aggregate("bit_and", "(integral) -> @", "bit_and($1)", kNullable | kStrict, same_rule),
+    aggregate("bit_or", "(integral) -> @", "bit_or($1)", kNullable | kStrict, same_rule),
+    aggregate("bit_xor", "(integral) -> @", "bit_xor($1)", kNullable | kStrict, same_rule),
     aggregate("max_by", "(any, any, [any]) -> @", "2: arg_max_null($1, $2) ;; 3: arg_max($1, $2, $3)", kNone, by_rule),
     aggregate("min_by", "(any, any, [any]) -> @", "2: arg_min_null($1, $2) ;; 3: arg_min($1, $2, $3)", kNone, by_rule),
     aggregate("percentile", "(any, any, [any]) -> @", "quantile_cont(CAST($1 AS DOUBLE), $2)", kNone, percentile_rule),

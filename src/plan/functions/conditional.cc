@@ -130,6 +130,12 @@ std::optional<bool> constant_boolean(const Expression& e) {
   return std::nullopt;
 }
 
+ExprPtr printed_as(const ExprPtr& e, std::string text) {
+  auto copy = std::const_pointer_cast<Expression>(with_children(e, e->children));
+  copy->text = std::move(text);
+  return copy;
+}
+
 bool is_null_literal(const Expression& e) {
   if (const auto* l = try_as<Literal>(e)) return l->value.is_null();
   return e.kind == ExprKind::kCast && is_null_literal(*e.children[0]);

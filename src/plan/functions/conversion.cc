@@ -43,12 +43,12 @@ ExprPtr to_char_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
   if (t == TypeId::kBinary) {
     if (!is_foldable(*args[1])) throw analysis_error("NON_FOLDABLE_ARGUMENT", {{"funcName", quote_identifier(c.name)}, {"paramName", quote_identifier("format")}, {"paramType", "\"STRING\""}});
     auto f = constant_string(*args[1]);
-    if (!f) throw analysis_error("UNEXPECTED_NULL_ARGUMENT", {{"funcName", quote_identifier(c.name)}, {"paramName", quote_identifier("format")}});
+    if (!f) throw analysis_error("UNEXPECTED_NULL_ARGUMENT", {{"funcName", quote_identifier(c.name)}, {"paramName", quote_identifier("format")}, {"paramType", "\"STRING\""}});
     std::string lower;
     for (char ch : *f) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(ch)));
     if (lower == "base64") return call(c, "base64", {args[0]});
     if (lower == "hex") return call(c, "hex", {args[0]});
-    if (lower == "utf-8") return call(c, "decode_charset", {args[0], make_string("UTF-8")});
+    if (lower == "utf-8") return printed_as(call(c, "decode_charset", {args[0], make_string("UTF-8")}), "decode(" + pretty_sql(*args[0]) + ", " + pretty_sql(*args[1]) + ")");
     throw analysis_error("INVALID_PARAMETER_VALUE.BINARY_FORMAT", {{"functionName", quote_identifier(c.name)}, {"parameter", quote_identifier("format")}, {"invalidFormat", "'" + *f + "'"}});
   }
   return call(c, "number_to_char", args, c.name);
@@ -119,10 +119,10 @@ const FunctionEntry kTable[] = {
     rewrite("time", "(any) -> @", cast_as<TypeId::kTime>, kOwnText),
     rewrite("binary", "(any) -> @", cast_as<TypeId::kBinary>, kOwnText),
     rewrite("string", "(any) -> @", cast_as<TypeId::kString>, kOwnText),
-    scalar("to_number", "(string, any) -> @", "spark_to_number($1, $2, $p, $s)", kNullable, to_number_rule),
-    scalar("try_to_number", "(string, any) -> @", "spark_try_to_number($1, $2, $p, $s)", kNullable | kTryMode, to_number_rule),
-    rewrite("to_char", "(any, string) -> @", to_char_rewrite),
-    rewrite("to_varchar", "(any, string) -> @", to_char_rewrite),
+    scalar("to_number", "(string, string) -> @", "spark_to_number($1, $2, $p, $s)", kNullable, to_number_rule),
+    scalar("try_to_number", "(string, string) -> @", "spark_try_to_number($1, $2, $p, $s)", kNullable | kTryMode, to_number_rule),
+    rewrite("to_char", "(any, string) -> @", to_char_rewrite, kOwnText),
+    rewrite("to_varchar", "(any, string) -> @", to_char_rewrite, kOwnText),
     scalar("number_to_char", "(decimal, const string) -> string", "spark_to_char(CAST($1 AS VARCHAR), $2)", kHidden | kNullable),
     rewrite("to_binary", "(string, [any]) -> @", to_binary_rewrite<false>),
     rewrite("try_to_binary", "(string, [any]) -> @", to_binary_rewrite<true>),

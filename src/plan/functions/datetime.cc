@@ -49,10 +49,14 @@ template <bool Try> ExprPtr to_date(const CallContext& c, std::vector<ExprPtr>& 
 }
 
 template <bool Try> ExprPtr to_time(const CallContext& c, std::vector<ExprPtr>& args) {
-  for (size_t i = 0; i < args.size(); ++i) expect(c, args, i, "string");
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i]->type.id() == TypeId::kNull) cast_to(c, args[i], TypeId::kString);
+    if (!args[i]->type.is_string()) unexpected_input(c, args, i, "\"STRING\"");
+  }
   CallContext inner{c.conf, Try ? EvalMode::kTry : EvalMode::kAnsi, c.name};
-  if (args.size() == 1) return make_cast(args[0], DataType::time(6), Try ? EvalMode::kTry : EvalMode::kAnsi);
-  return call(inner, "gettime", args);
+  const std::string text = "to_time(" + pretty_sql(*args[0]) + (args.size() > 1 ? ", " + pretty_sql(*args[1]) : "") + ")";
+  ExprPtr r = args.size() == 1 ? make_cast(args[0], DataType::time(6), Try ? EvalMode::kTry : EvalMode::kAnsi) : call(inner, "gettime", args);
+  return printed_as(r, Try ? "try_to_time(" + text + ")" : text);
 }
 
 // year(x) …: of a date; timestamps become dates first.
@@ -92,7 +96,7 @@ const std::map<std::string, std::string, std::less<>> kFields = {
     {"SEC", "secondwithfraction"}, {"SECONDS", "secondwithfraction"}, {"SECS", "secondwithfraction"}};
 
 // extract(field FROM source): the function of that field.
-ExprPtr extract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
+ExprPtr extracted(const CallContext& c, std::vector<ExprPtr>& args) {
   if (!is_foldable(*args[0]) || !(args[0]->type.is_string() || args[0]->type.id() == TypeId::kNull))
     throw analysis_error("NON_FOLDABLE_ARGUMENT", {{"funcName", quote_identifier(c.name)}, {"paramName", quote_identifier("field")}, {"paramType", "\"STRING\""}});
   auto field = constant_string(*args[0]);
@@ -126,6 +130,11 @@ ExprPtr extract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
   }
   if (t.id() == TypeId::kTime && f != "hour" && f != "minute" && f != "secondwithfraction") throw unsupported();
   return call(c, f, {source});
+}
+
+ExprPtr extract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
+  const std::string field = pretty_sql(*args[0]), source = pretty_sql(*args[1]);
+  return printed_as(extracted(c, args), c.name == "extract" ? "extract(" + field + " FROM " + source + ")" : std::string(c.name) + "(" + field + ", " + source + ")");
 }
 
 TypedCall second_fraction_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -173,12 +182,20 @@ template <int Kind, bool Try> TypedCall make_timestamp_rule(const CallContext& c
   static const FunctionEntry local{"make_timestamp_ntz", FunctionKind::kScalar, "", "spark_make_timestamp_ntz($1, $2, $3, $4, $5, $6, $mode)", kHidden};
   static const FunctionEntry date_time{"make_timestamp", FunctionKind::kScalar, "", "2: spark_make_timestamp_dt($1, $2, $tz) ;; 3: spark_make_timestamp_dt($1, $2, $3)", kHidden};
   static const FunctionEntry date_time_ntz{"make_timestamp_ntz", FunctionKind::kScalar, "", "spark_make_timestamp_ntz_dt($1, $2)", kHidden};
+  static const FunctionEntry date_only{"make_timestamp", FunctionKind::kScalar, "", "spark_make_timestamp_dt($1, 0, $tz)", kHidden};
+  static const FunctionEntry date_only_ntz{"make_timestamp", FunctionKind::kScalar, "", "spark_make_timestamp_ntz_dt($1, 0)", kHidden};
   const bool ntz = Kind == 2 || (Kind == 0 && is_ntz(session_timestamp(c)));
   DataType t = ntz ? DataType(TypeId::kTimestampNtz) : DataType(TypeId::kTimestamp);
   if (args.size() < 6) {
-    expect(c, args, 0, "date");
-    expect(c, args, 1, "time");
-    if (args.size() == 3) expect(c, args, 2, "string");
+    // No implicit casts, but for null.
+    const DataType types[] = {TypeId::kDate, DataType::time(6), TypeId::kString};
+    if (args.size() > 3) wrong_number_of_arguments(c.name, Kind == 2 ? "[2, 6]" : "[1, 2, 3, 6, 7]", args.size());
+    static const char* required[] = {"\"DATE\"", "\"TIME\"", "\"STRING\""};
+    for (size_t i = 0; i < args.size(); ++i) {
+      if (args[i]->type.id() == TypeId::kNull) cast_to(c, args[i], types[i]);
+      if (args[i]->type.id() != types[i].id()) unexpected_input(c, args, i, required[i]);
+    }
+    if (args.size() == 1) return {t, Try || any_nullable(args), ntz ? &date_only_ntz : &date_only};
     return {t, Try || any_nullable(args), ntz ? &date_time_ntz : &date_time};
   }
   for (size_t i = 0; i < 5; ++i) expect(c, args, i, "int");
@@ -191,10 +208,43 @@ template <int Kind, bool Try> TypedCall make_timestamp_rule(const CallContext& c
   return {t, Try || any_nullable(args) || c.mode != EvalMode::kAnsi, ntz ? &local : &parts};
 }
 
+// make_timestamp_ltz(date, time) and its try form are make_timestamp(date, time) under other names.
+ExprPtr make_ltz_of_date_time(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() >= 6 || is_ntz(session_timestamp(c))) return nullptr;
+  return call(c, "make_timestamp", args);
+}
+ExprPtr try_make_ntz_of_date_time(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() >= 6) return nullptr;
+  ExprPtr made = call(c, "make_timestamp_ntz", args);
+  return printed_as(made, "try_make_timestamp_ntz(" + pretty_sql(*made) + ")");
+}
+
 TypedCall timestamp_seconds_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args[0]->type.is_integral()) cast_to(c, args[0], TypeId::kLong);
   else if (args[0]->type.id() == TypeId::kFloat) cast_to(c, args[0], TypeId::kDouble);
   return {TypeId::kTimestamp, args[0]->nullable || args[0]->type.id() == TypeId::kDouble};
+}
+
+bool legacy_parser(const CallContext& c) {
+  std::string policy = upper(std::string(c.conf.text("spark.sql.legacy.timeParserPolicy")));
+  return policy == "LEGACY";
+}
+// Type rules of what a pattern parses or prints: SimpleDateFormat's patterns under the legacy policy.
+TypedCall timestamp_parser_rule(const CallContext& c, std::vector<ExprPtr>& a) {
+  static const FunctionEntry legacy{"gettimestamp", FunctionKind::kScalar, "", "spark_parse_timestamp_legacy($1, $2, $tz, $mode)", kHidden};
+  return {TypeId::kTimestamp, any_nullable(a), legacy_parser(c) ? &legacy : nullptr};
+}
+TypedCall timestamp_ntz_parser_rule(const CallContext& c, std::vector<ExprPtr>& a) {
+  static const FunctionEntry legacy{"gettimestamp_ntz", FunctionKind::kScalar, "", "spark_timestamp_to_ntz(spark_parse_timestamp_legacy($1, $2, 'UTC', $mode), 'UTC')", kHidden};
+  return {TypeId::kTimestampNtz, any_nullable(a), legacy_parser(c) ? &legacy : nullptr};
+}
+TypedCall date_parser_rule(const CallContext& c, std::vector<ExprPtr>& a) {
+  static const FunctionEntry legacy{"getdate", FunctionKind::kScalar, "", "spark_parse_date_legacy($1, $2, $tz, $mode)", kHidden};
+  return {TypeId::kDate, any_nullable(a), legacy_parser(c) ? &legacy : nullptr};
+}
+TypedCall from_unixtime_rule(const CallContext& c, std::vector<ExprPtr>&) {
+  static const FunctionEntry legacy{"from_unixtime", FunctionKind::kScalar, "", "spark_from_unixtime_legacy($1, $2, $tz)", kHidden};
+  return {TypeId::kString, true, legacy_parser(c) ? &legacy : nullptr};
 }
 
 TypedCall unix_time_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -204,9 +254,10 @@ TypedCall unix_time_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   expect(c, args, 0, "{string|date|timestamp|timestamp_ntz}");
   if (args.size() > 1) expect(c, args, 1, "string");
   const TypeId t = args[0]->type.id();
+  static const FunctionEntry legacy{"unix_timestamp", FunctionKind::kScalar, "", "spark_unix_timestamp_legacy($1, $2, $tz, $mode)", kHidden};
   const FunctionEntry* v = t == TypeId::kTimestamp || t == TypeId::kTimestampNtz ? &of_ts : t == TypeId::kDate ? &of_date : nullptr;
   (void)of_ntz;
-  return {TypeId::kLong, any_nullable(args) || (v == nullptr && c.mode != EvalMode::kAnsi), v};
+  return {TypeId::kLong, any_nullable(args) || (v == nullptr && c.mode != EvalMode::kAnsi), v ? v : legacy_parser(c) ? &legacy : nullptr};
 }
 ExprPtr unix_now(const CallContext& c, std::vector<ExprPtr>& args) {
   if (!args.empty()) {
@@ -254,9 +305,14 @@ TypedCall bucket_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() == 3) {
     expect_foldable(c, args, 2, "origin", args[2]->type);
     if (args[1]->type != args[2]->type) {
-      if (args[2]->type.id() == TypeId::kNull) cast_to(c, args[2], args[1]->type);
+      if (is_null_literal(*args[2])) args[2] = make_null(args[1]->type);
+      else if (is_null_literal(*args[1])) args[1] = make_null(args[2]->type);
       else unexpected_input(c, args, 2, quoted(args[1]->type));
     }
+  } else {
+    // Midnight of 1970-01-01, in the session's zone for TIMESTAMP.
+    ExprPtr epoch = make_literal(TypeId::kTimestampNtz, Value{int64_t{0}});
+    args.push_back(is_ntz(args[1]->type) ? epoch : printed_as(make_cast(epoch, TypeId::kTimestamp, EvalMode::kAnsi), "TIMESTAMP '1970-01-01 00:00:00'"));
   }
   return {args[1]->type, any_nullable(args)};
 }
@@ -293,7 +349,7 @@ const FunctionEntry kTable[] = {
     scalar("minute", "(expr: any) -> @", "", kNone, time_field_rule<kMinuteText, kMinuteOfTime>),
     scalar("second", "(expr: any) -> @", "", kNone, time_field_rule<kSecondText, kSecondOfTime>),
     scalar("secondwithfraction", "(any) -> @", "spark_second_fraction($1, $tz)", kHidden, second_fraction_rule),
-    rewrite("extract,date_part,datepart", "(any, any) -> @", extract_rewrite),
+    rewrite("extract,date_part,datepart", "(any, any) -> @", extract_rewrite, kOwnText),
     scalar("interval_year", "(yearmonth) -> int", "CAST($1 // 12 AS INTEGER)", kHidden),
     scalar("interval_month", "(yearmonth) -> byte", "CAST($1 % 12 AS TINYINT)", kHidden),
     scalar("interval_day", "(daytime) -> int", "CAST($1 // 86400000000 AS INTEGER)", kHidden),
@@ -325,36 +381,39 @@ const FunctionEntry kTable[] = {
     rewrite("try_to_timestamp", "(any, [any]) -> @", try_to_timestamp),
     rewrite("to_date", "(any, [any]) -> @", to_date<false>),
     rewrite("try_to_date", "(any, [any]) -> @", to_date<true>),
-    rewrite("to_time", "(any, [any]) -> @", to_time<false>),
-    rewrite("try_to_time", "(any, [any]) -> @", to_time<true>),
-    scalar("gettimestamp", "(string, string) -> timestamp", "spark_parse_timestamp($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi),
-    scalar("gettimestamp_ntz", "(string, string) -> timestamp_ntz", "spark_parse_timestamp_ntz($1, $2, $mode)", kHidden | kNullableUnlessAnsi),
-    scalar("getdate", "(string, string) -> date", "spark_parse_date($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi),
+    rewrite("to_time", "(any, [any]) -> @", to_time<false>, kOwnText),
+    rewrite("try_to_time", "(any, [any]) -> @", to_time<true>, kOwnText),
+    scalar("gettimestamp", "(string, string) -> @", "spark_parse_timestamp($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi, timestamp_parser_rule),
+    scalar("gettimestamp_ntz", "(string, string) -> @", "spark_parse_timestamp_ntz($1, $2, $mode)", kHidden | kNullableUnlessAnsi, timestamp_ntz_parser_rule),
+    scalar("getdate", "(string, string) -> @", "spark_parse_date($1, $2, $tz, $mode)", kHidden | kNullableUnlessAnsi, date_parser_rule),
     scalar("gettime", "(string, string) -> @", "spark_parse_time($1, $2, $mode)", kHidden | kNullableUnlessAnsi,
            [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::time(6), any_nullable(a)}; }),
     scalar("date_format", "(any, string) -> @", "spark_date_format($1, $2, $tz)", kNone, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
       static const FunctionEntry time{"date_format", FunctionKind::kScalar, "", "spark_time_format($1, $2)", kHidden};
       if (a[0]->type.id() == TypeId::kTime) return {TypeId::kString, any_nullable(a), &time};
+      static const FunctionEntry legacy{"date_format", FunctionKind::kScalar, "", "spark_date_format_legacy($1, $2, $tz)", kHidden};
       expect(c, a, 0, "timestamp");
-      return {TypeId::kString, any_nullable(a)}; }),
-    scalar("from_unixtime", "(long, [string = 'yyyy-MM-dd HH:mm:ss']) -> string", "spark_from_unixtime($1, $2, $tz)", kNullable),
+      return {TypeId::kString, any_nullable(a), legacy_parser(c) ? &legacy : nullptr}; }),
+    scalar("from_unixtime", "(long, [string = 'yyyy-MM-dd HH:mm:ss']) -> @", "spark_from_unixtime($1, $2, $tz)", kNullable, from_unixtime_rule),
     FunctionEntry{"unix_timestamp", FunctionKind::kScalar, "([any], [string]) -> @", "spark_unix_timestamp($1, $2, $tz, $mode)", kOwnText, unix_time_rule, unix_now},
     scalar("to_unix_timestamp", "(any, [string = 'yyyy-MM-dd HH:mm:ss']) -> @", "spark_unix_timestamp($1, $2, $tz, $mode)", kNone, unix_time_rule),
     scalar("from_utc_timestamp", "(timestamp, string) -> timestamp", "spark_from_utc_timestamp($1, $2)"),
     scalar("to_utc_timestamp", "(timestamp, string) -> timestamp", "spark_to_utc_timestamp($1, $2)"),
     scalar("convert_timezone", "(string, string, timestamp_ntz) -> timestamp_ntz | (string, timestamp_ntz) -> timestamp_ntz",
-           "3: spark_convert_timezone($1, $2, $3) ;; 2: spark_convert_timezone($tz, $1, $2)"),
+           "spark_convert_timezone($1, $2, $3)", kNone, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() == 2) a.insert(a.begin(), call(c, "current_timezone", {}));
+             return {TypeId::kTimestampNtz, any_nullable(a)}; }),
     // making
     scalar("make_date", "(int, int, int) -> date", "spark_make_date($1, $2, $3, $mode)", kNullableUnlessAnsi),
     scalar("make_time", "(int, int, any) -> @", "spark_make_time($1, $2, $3)", kNone, [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
       decimal_seconds(c, a, 2);
       return {DataType::time(6), any_nullable(a)}; }),
-    scalar("make_timestamp", "(any, any, [any], [any, any, any], [any]) -> @", "", kNone, make_timestamp_rule<0, false>),
-    scalar("make_timestamp_ltz", "(any, any, [any], [any, any, any], [any]) -> @", "", kNone, make_timestamp_rule<1, false>),
+    scalar("make_timestamp", "(any) -> @ | (any, any, [any], [any, any, any], [any]) -> @", "", kNone, make_timestamp_rule<0, false>),
+    FunctionEntry{"make_timestamp_ltz", FunctionKind::kScalar, "(any, any, [any], [any, any, any], [any]) -> @", "", kOwnText, make_timestamp_rule<1, false>, make_ltz_of_date_time},
     scalar("make_timestamp_ntz", "(any, any, [any, any, any, any]) -> @", "", kNone, make_timestamp_rule<2, false>),
-    scalar("try_make_timestamp", "(any, any, [any], [any, any, any], [any]) -> @", "", kTryMode, make_timestamp_rule<0, true>),
-    scalar("try_make_timestamp_ltz", "(any, any, [any], [any, any, any], [any]) -> @", "", kTryMode, make_timestamp_rule<1, true>),
-    scalar("try_make_timestamp_ntz", "(any, any, [any, any, any, any]) -> @", "", kTryMode, make_timestamp_rule<2, true>),
+    scalar("try_make_timestamp", "(any) -> @ | (any, any, [any], [any, any, any], [any]) -> @", "", kTryMode, make_timestamp_rule<0, true>),
+    FunctionEntry{"try_make_timestamp_ltz", FunctionKind::kScalar, "(any, any, [any], [any, any, any], [any]) -> @", "", kTryMode | kOwnText, make_timestamp_rule<1, true>, make_ltz_of_date_time},
+    FunctionEntry{"try_make_timestamp_ntz", FunctionKind::kScalar, "(any, any, [any, any, any, any]) -> @", "", kTryMode | kOwnText, make_timestamp_rule<2, true>, try_make_ntz_of_date_time},
     scalar("make_interval", "([years: int = 0], [months: int = 0], [weeks: int = 0], [days: int = 0], [hours: int = 0], [mins: int = 0], [secs: any]) -> @",
            "6: spark_make_interval($1, $2, $3, $4, $5, $6, CAST(0 AS DECIMAL(18,6)), $mode) ;; 7: spark_make_interval($1, $2, $3, $4, $5, $6, CAST($7 AS DECIMAL(18,6)), $mode)", kNullableUnlessAnsi,
            [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
@@ -374,26 +433,26 @@ const FunctionEntry kTable[] = {
              return {DataType(TypeId::kDayTimeInterval), any_nullable(a)}; }),
     scalar("make_ym_interval", "([int = 0], [int = 0]) -> @", "spark_make_ym_interval($1, $2)", kNone,
            [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType(TypeId::kYearMonthInterval), any_nullable(a)}; }),
-    scalar("timestamp_seconds", "(numeric) -> @", "spark_timestamp_seconds($1)", kNone, timestamp_seconds_rule),
-    scalar("timestamp_millis", "(integral) -> timestamp", "spark_timestamp_millis(CAST($1 AS BIGINT))"),
-    scalar("timestamp_micros", "(integral) -> timestamp", "make_timestamptz(CAST($1 AS BIGINT))"),
-    scalar("unix_seconds", "(timestamp) -> long", "spark_unix_seconds($1)"),
-    scalar("unix_millis", "(timestamp) -> long", "spark_unix_millis($1)"),
-    scalar("unix_micros", "(timestamp) -> long", "epoch_us($1)"),
-    scalar("unix_date", "(date) -> int", "CAST($1 - DATE '1970-01-01' AS INTEGER)"),
+    scalar("timestamp_seconds", "(numeric) -> @", "spark_timestamp_seconds($1)", kStrict, timestamp_seconds_rule),
+    scalar("timestamp_millis", "(integral) -> timestamp", "spark_timestamp_millis(CAST($1 AS BIGINT))", kStrict),
+    scalar("timestamp_micros", "(integral) -> timestamp", "make_timestamptz(CAST($1 AS BIGINT))", kStrict),
+    scalar("unix_seconds", "(timestamp) -> long", "spark_unix_seconds($1)", kStrict),
+    scalar("unix_millis", "(timestamp) -> long", "spark_unix_millis($1)", kStrict),
+    scalar("unix_micros", "(timestamp) -> long", "epoch_us($1)", kStrict),
+    scalar("unix_date", "(date) -> int", "CAST($1 - DATE '1970-01-01' AS INTEGER)", kStrict),
     scalar("date_from_unix_date", "(int) -> date", "(DATE '1970-01-01' + $1)"),
     scalar("time_bucket", "(bucketSize: {daytime|yearmonth}, ts: anytimestamp, [origin: anytimestamp]) -> @",
-           "2: spark_time_bucket($1, $2, $tz) ;; 3: spark_time_bucket($1, $2, $3, $tz)", kStrict, bucket_rule),
+           "spark_time_bucket($1, $2, $3, $tz)", kStrict, bucket_rule),
     // TIME
     scalar("time_diff", "(string, time, time) -> long", "spark_time_diff($1, $2, $3)"),
     scalar("time_trunc", "(string, time) -> arg2", "spark_time_trunc($1, $2)"),
-    scalar("time_from_seconds", "(numeric) -> @", "spark_time_from_seconds($1)", kNone, time_from_rule),
-    scalar("time_from_millis", "(integral) -> @", "spark_time_from_millis($1)", kNone, time_from_rule),
-    scalar("time_from_micros", "(integral) -> @", "spark_time_from_micros($1)", kNone, time_from_rule),
-    scalar("time_to_seconds", "(time) -> @", "spark_time_to_seconds($1)", kNone,
+    scalar("time_from_seconds", "(numeric) -> @", "spark_time_from_seconds($1)", kStrict, time_from_rule),
+    scalar("time_from_millis", "(integral) -> @", "spark_time_from_millis($1)", kStrict, time_from_rule),
+    scalar("time_from_micros", "(integral) -> @", "spark_time_from_micros($1)", kStrict, time_from_rule),
+    scalar("time_to_seconds", "(time) -> @", "spark_time_to_seconds($1)", kStrict,
            [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::decimal(14, 6), a[0]->nullable}; }),
-    scalar("time_to_millis", "(time) -> long", "($1 // 1000000)"),
-    scalar("time_to_micros", "(time) -> long", "($1 // 1000)"),
+    scalar("time_to_millis", "(time) -> long", "($1 // 1000000)", kStrict),
+    scalar("time_to_micros", "(time) -> long", "($1 // 1000)", kStrict),
     // Tumbling windows; the analyzer expands sliding and session windows.
     scalar("window", "(any, const string, [const string], [const string]) -> @",
            "2: spark_window($1, $2, $2, '0 second') ;; 3: spark_window($1, $2, $3, '0 second') ;; 4: spark_window($1, $2, $3, $4)", kNone, window_rule),

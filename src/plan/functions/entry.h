@@ -36,6 +36,8 @@ std::optional<int64_t> constant_integer(const Expression& e);
 std::optional<std::string> constant_string(const Expression& e);
 std::optional<bool> constant_boolean(const Expression& e);
 bool is_null_literal(const Expression& e);
+// The expression, printed in generated names and messages as this text.
+ExprPtr printed_as(const ExprPtr& e, std::string text);
 bool is_collated(const DataType& t);   // a string whose collation is not UTF8_BINARY
 
 }  // namespace tarn::plan

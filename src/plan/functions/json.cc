@@ -94,15 +94,15 @@ TypedCall to_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 }
 
 const FunctionEntry kTable[] = {
-    scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable),
-    scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable, from_json_rule),
-    scalar("to_json", "(any, [any]) -> @", "1: spark_to_json($1, $json1, MAP {}, $tz) ;; 2: spark_to_json($1, $json1, $2, $tz)", kNone, to_json_rule),
-    scalar("schema_of_json", "(string, [any]) -> @", "spark_schema_of_json($1)", kNone, schema_of_rule),
-    scalar("json_array_length", "(string) -> int", "spark_json_array_length($1)", kNullable),
-    scalar("json_object_keys", "(string) -> array<string>", "spark_json_object_keys($1)", kNullable),
-    scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable, from_csv_rule),
-    scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kNone, to_csv_rule),
-    scalar("schema_of_csv", "(string, [any]) -> @", "1: spark_schema_of_csv($1, MAP {}) ;; 2: spark_schema_of_csv($1, $2)", kNone, schema_of_rule),
+    scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable | kStrict),
+    scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_json_rule),
+    scalar("to_json", "(any, [any]) -> @", "1: spark_to_json($1, $json1, MAP {}, $tz) ;; 2: spark_to_json($1, $json1, $2, $tz)", kFirstText, to_json_rule),
+    scalar("schema_of_json", "(string, [any]) -> @", "1: spark_schema_of_json($1, MAP {}) ;; 2: spark_schema_of_json($1, $2)", kStrict | kFirstText, schema_of_rule),
+    scalar("json_array_length", "(string) -> int", "spark_json_array_length($1)", kNullable | kStrict),
+    scalar("json_object_keys", "(string) -> array<string>", "spark_json_object_keys($1)", kNullable | kStrict),
+    scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_csv_rule),
+    scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kFirstText, to_csv_rule),
+    scalar("schema_of_csv", "(string, [any]) -> @", "1: spark_schema_of_csv($1, MAP {}) ;; 2: spark_schema_of_csv($1, $2)", kStrict | kFirstText, schema_of_rule),
 };
 
 }  // namespace

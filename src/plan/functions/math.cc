@@ -71,26 +71,26 @@ TypedCall sign_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 
 TypedCall random_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (!args.empty()) {
-    if (!is_foldable(*args[0])) expect_foldable(c, args, 0, "seed", TypeId::kLong);
-    if (args[0]->type.id() == TypeId::kNull) cast_to(c, args[0], TypeId::kLong);
-    expect(c, args, 0, "{int|long}");
-    cast_to(c, args[0], TypeId::kLong);
+    expect_foldable(c, args, 0, "seed", TypeId::kLong);
+    if (args[0]->type.id() != TypeId::kLong) args[0] = make_cast(args[0], TypeId::kLong, EvalMode::kLegacy);
   }
   return {TypeId::kDouble, false};
 }
 
+// min + (max - min) * rand(seed) as a double, cast to the wider of both types.
 TypedCall uniform_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  for (size_t i = 0; i < 2; ++i) expect_foldable(c, args, i, i ? "max" : "min", args[i]->type);
-  bool floating = std::any_of(args.begin(), args.begin() + 2, [](const ExprPtr& e) { return e->type.is_fractional() || e->type.id() == TypeId::kNull; });
-  DataType a = args[0]->type, b = args[1]->type;
+  static const FunctionEntry whole{"uniform", FunctionKind::kScalar, "",
+      "2: CAST(trunc(spark_uniform($1, $2, CAST(floor(random() * 9007199254740992) AS BIGINT))) AS $type) ;; 3: CAST(trunc(spark_uniform($1, $2, $3)) AS $type)", kHidden};
+  static const char* names[] = {"min", "max", "seed"};
+  for (size_t i = 0; i < args.size(); ++i) expect_foldable(c, args, i, names[i], args[i]->type);
+  const DataType a = args[0]->type, b = args[1]->type;
   DataType t;
   if (a.is_integral() && b.is_integral()) t = std::max(a.id(), b.id());
   else if (a.id() == TypeId::kDouble || b.id() == TypeId::kDouble) t = TypeId::kDouble;
   else if (a.id() == TypeId::kFloat || b.id() == TypeId::kFloat) t = TypeId::kFloat;
-  else if (a.id() == TypeId::kDecimal && b.id() == TypeId::kDecimal) t = wider_decimal(a, b);
-  else t = a.id() == TypeId::kDecimal ? a : b.id() == TypeId::kDecimal ? b : DataType(TypeId::kDouble);
-  (void)floating;
-  return {t, any_nullable(args)};
+  else if (a.id() == TypeId::kDecimal && b.id() == TypeId::kDecimal) t = wider_decimal(a, b).same_type(a) ? a : b;
+  else t = a.id() == TypeId::kDecimal ? a : b;
+  return {t, any_nullable(args), t.is_integral() ? &whole : nullptr};
 }
 
 TypedCall width_bucket_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -128,7 +128,10 @@ const FunctionEntry kTable[] = {
     scalar("expm1", "(double) -> double", "spark_expm1($1)", kUpperName),
     scalar("hypot", "(double, double) -> double", "spark_hypot($1, $2)", kUpperName),
     scalar("ln", "(double) -> double", "spark_ln($1)", kNullable),
-    scalar("log", "(double) -> double | (double, double) -> double", "1: spark_ln($1) ;; 2: spark_log($1, $2)", kNullable),
+    scalar("log", "(double) -> double | (double, double) -> double", "spark_log($1, $2)", kNullable | kUpperName,
+           [](const CallContext& c, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() == 1) a.insert(a.begin(), call(c, "e", {}, "E"));
+             return {TypeId::kDouble, true}; }),
     scalar("log10", "(double) -> double", "spark_log10($1)", kNullable | kUpperName),
     scalar("log1p", "(double) -> double", "spark_log1p($1)", kNullable | kUpperName),
     scalar("log2", "(double) -> double", "spark_log2($1)", kNullable | kUpperName),
@@ -150,10 +153,10 @@ const FunctionEntry kTable[] = {
     scalar("hex", "({long|binary|string}) -> string", "spark_hex($1)"),
     scalar("unhex", "(string) -> binary", "spark_unhex($1)", kNullable),
     scalar("width_bucket", "(any, any, any, any) -> @", "spark_width_bucket($1, $2, $3, $4)", kNullable, width_bucket_rule),
-    scalar("rand,random", "([any]) -> @", "0: random() ;; 1: spark_rand($1)", kNondeterministic | kNeverNull, random_rule),
-    scalar("randn", "([any]) -> @", "0: spark_randn() ;; 1: spark_randn($1)", kNondeterministic | kNeverNull, random_rule),
-    scalar("uniform", "({integral|numeric}, {integral|numeric}, [{int|long}]) -> @",
-           "2: CAST(spark_uniform($1, $2, CAST(floor(random() * 9007199254740992) AS BIGINT)) AS $type) ;; 3: CAST(spark_uniform($1, $2, $3) AS $type)", kNondeterministic, uniform_rule),
+    scalar("rand,random", "([{int|long}]) -> @", "0: random() ;; 1: spark_rand($1)", kNondeterministic | kNeverNull | kStrict, random_rule),
+    scalar("randn", "([{int|long}]) -> @", "0: spark_randn() ;; 1: spark_randn($1)", kNondeterministic | kNeverNull | kStrict, random_rule),
+    scalar("uniform", "(numeric, numeric, [{int|long}]) -> @",
+           "2: CAST(spark_uniform($1, $2, CAST(floor(random() * 9007199254740992) AS BIGINT)) AS $type) ;; 3: CAST(spark_uniform($1, $2, $3) AS $type)", kNondeterministic | kStrict, uniform_rule),
 };
 
 }  // namespace

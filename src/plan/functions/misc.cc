@@ -11,6 +11,13 @@ TypedCall raise_error_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kNull, true};
 }
 
+TypedCall randstr_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const char* names[] = {"length", "seed"};
+  for (size_t i = 0; i < args.size(); ++i) expect_foldable(c, args, i, names[i], args[i]->type);
+  if (args[0]->type.id() != TypeId::kInt) cast_to(c, args[0], TypeId::kInt);
+  return {TypeId::kString, false};
+}
+
 TypedCall typeof_rule(const CallContext&, std::vector<ExprPtr>&) { return {TypeId::kString, false}; }
 
 ExprPtr typeof_rewrite(const CallContext&, std::vector<ExprPtr>& args) { return make_string(args[0]->type.catalog_string()); }
@@ -27,12 +34,14 @@ TypedCall vector_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 }
 
 const FunctionEntry kTable[] = {
-    scalar("assert_true", "(boolean, [string]) -> @", "1: spark_assert_true($1, $text) ;; 2: spark_assert_true_message($1, $2)", kNullable | kNullTolerant,
-           [](const CallContext&, std::vector<ExprPtr>&) -> TypedCall { return {TypeId::kNull, true}; }),
-    scalar("raise_error", "(any, [any]) -> @", "1: spark_raise_error($1) ;; 2: spark_raise_error($1, $2)", kNullable | kNullTolerant, raise_error_rule),
+    scalar("assert_true", "(boolean, [string]) -> @", "spark_assert_true_message($1, $2)", kNullable | kNullTolerant,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall {
+             if (a.size() == 1) a.push_back(printed_as(make_string("'" + pretty_sql(*a[0]) + "' is not true!"), "'" + pretty_sql(*a[0]) + "' is not true!"));
+             return {TypeId::kNull, true}; }),
+    scalar("raise_error", "(any) -> @", "1: spark_raise_error($1) ;; 2: spark_raise_error($1, $2)", kNullable | kNullTolerant, raise_error_rule),
     FunctionEntry{"typeof", FunctionKind::kScalar, "(any) -> @", "", kNone, typeof_rule, typeof_rewrite},
     scalar("uuid", "([long]) -> string", "0: CAST(uuid() AS VARCHAR) ;; 1: spark_uuid($1)", kNondeterministic | kNeverNull),
-    scalar("randstr", "(int, [{int|long}]) -> string", "1: spark_randstr($1, CAST(floor(random() * 9007199254740992) AS BIGINT)) ;; 2: spark_randstr($1, $2)", kNondeterministic),
+    scalar("randstr", "({int|numeric}, [{int|long}]) -> string", "1: spark_randstr($1, CAST(floor(random() * 9007199254740992) AS BIGINT)) ;; 2: spark_randstr($1, $2)", kNondeterministic | kNeverNull | kStrict, randstr_rule),
     scalar("monotonically_increasing_id", "() -> long", "@monotonically_increasing_id", kNondeterministic | kNeverNull),
     scalar("spark_partition_id", "() -> int", "CAST(0 AS INTEGER)", kNondeterministic | kNeverNull),
     scalar("input_file_name", "() -> string", "@input_file_name", kNondeterministic | kNeverNull),

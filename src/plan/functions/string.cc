@@ -64,6 +64,36 @@ TypedCall elt_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {t, true};
 }
 
+// The Java 8 behaviour on demand: any charset that exists, and '?' or U+FFFD for what it has no character for.
+template <bool Decode> TypedCall charset_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const FunctionEntry forms[] = {
+      {"encode", FunctionKind::kScalar, "", Decode ? "spark_decode($1, $2, false, false)" : "spark_encode($1, $2, false, false)", kHidden},
+      {"encode", FunctionKind::kScalar, "", Decode ? "spark_decode($1, $2, false, true)" : "spark_encode($1, $2, false, true)", kHidden},
+      {"encode", FunctionKind::kScalar, "", Decode ? "spark_decode($1, $2, true, false)" : "spark_encode($1, $2, true, false)", kHidden},
+      {"encode", FunctionKind::kScalar, "", Decode ? "spark_decode($1, $2, true, true)" : "spark_encode($1, $2, true, true)", kHidden}};
+  const size_t form = (c.conf.flag("spark.sql.legacy.javaCharsets") ? 2u : 0u) + (c.conf.flag("spark.sql.legacy.codingErrorAction") ? 1u : 0u);
+  return {Decode ? TypeId::kString : TypeId::kBinary, any_nullable(args), &forms[form]};
+}
+
+// Functions about the validity of UTF-8 see the bytes of a binary argument, which a string here could not hold.
+template <const char* const& Text, const char* const& Bytes, TypeId Result> TypedCall utf8_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  static const FunctionEntry text{"is_valid_utf8", FunctionKind::kScalar, "", Text, kHidden};
+  static const FunctionEntry bytes{"is_valid_utf8", FunctionKind::kScalar, "", Bytes, kHidden};
+  const auto* cast = try_as<Cast>(*args[0]);
+  if (cast && cast->type.is_string() && cast->children[0]->type.id() == TypeId::kBinary) args[0] = printed_as(cast->children[0], pretty_sql(*args[0]));
+  if (is_binary(args[0])) return {Result, args[0]->nullable, &bytes};
+  expect(c, args, 0, "string");
+  return {Result, args[0]->nullable, &text};
+}
+const char* const kIsValid = "spark_is_valid_utf8($1)";
+const char* const kIsValidBytes = "spark_is_valid_utf8_binary($1)";
+const char* const kMakeValid = "spark_make_valid_utf8($1)";
+const char* const kMakeValidBytes = "spark_make_valid_utf8_binary($1)";
+const char* const kValidate = "spark_validate_utf8($1)";
+const char* const kValidateBytes = "spark_validate_utf8_binary($1)";
+const char* const kTryValidate = "spark_try_validate_utf8($1)";
+const char* const kTryValidateBytes = "spark_try_validate_utf8_binary($1)";
+
 TypedCall same_string_rule(const CallContext&, std::vector<ExprPtr>& args) { return {args[0]->type, any_nullable(args)}; }
 
 // contains, startswith, endswith: two strings or two binaries.
@@ -94,7 +124,7 @@ TypedCall pad_rule(const CallContext& c, std::vector<ExprPtr>& args) {
     if (args.size() > 2) expect(c, args, 2, "string");
   }
   expect(c, args, 1, "int");
-  if (args.size() < 3 && !binary) args.push_back(make_string(" "));
+  if (args.size() < 3) args.push_back(binary ? make_literal(TypeId::kBinary, Value{std::string(1, '\0')}) : make_string(" "));
   return {binary ? DataType(TypeId::kBinary) : args[0]->type, any_nullable(args)};
 }
 
@@ -174,7 +204,7 @@ const FunctionEntry kTable[] = {
     scalar("chr,char", "(long) -> string", "spark_chr($1)"),
     scalar("base64", "(binary) -> string", "spark_base64($1)"),
     scalar("unbase64", "(string, [any]) -> binary", "spark_unbase64($1)"),
-    scalar("bit_length", "({string|binary}) -> int", "CAST(8 * octet_length(CAST($1 AS BLOB)) AS INTEGER)"),
+    scalar("bit_length", "({string|binary}) -> int", "(8 * spark_octet_length($1))"),
     scalar("octet_length", "({string|binary}) -> int", "spark_octet_length($1)"),
     scalar("length,char_length,character_length,len", "({string|binary}) -> int", "spark_length($1)"),
     scalar("collate", "(string, string) -> @", "$1", kNone, collate_rule),
@@ -187,8 +217,8 @@ const FunctionEntry kTable[] = {
     scalar("endswith", "(left: any, right: any) -> @", "", kNone, search_rule<kEnds, kEndsCollated, kEndsBytes>),
     scalar("concat,||", "(any...) -> @", "0: '' ;; *: spark_concat($*)", kNone, concat_rule),
     scalar("concat_ws", "(any+) -> @", "spark_concat_ws($*)", kNullTolerant, concat_ws_rule),
-    scalar("decode_charset", "(binary, string) -> string", "spark_decode($1, $2)", kHidden),
-    scalar("encode", "(string, string) -> binary", "spark_encode($1, $2)"),
+    scalar("decode_charset", "(binary, string) -> @", "", kHidden, charset_rule<true>),
+    scalar("encode", "(string, string) -> @", "", kNone, charset_rule<false>),
     scalar_modes("elt", "(any...) -> @", "spark_elt($*)", "spark_try_elt($*)", kNullTolerant, elt_rule),
     scalar("find_in_set", "(string, string) -> int", "spark_find_in_set($1, $2)"),
     scalar("format_number", "(any, any) -> @", "spark_format_number($1, $2)", kNone, format_number_rule),
@@ -220,29 +250,29 @@ const FunctionEntry kTable[] = {
     scalar("replace", "(string, string, [string = '']) -> string", "spark_replace($1, $2, $3)"),
     scalar("overlay", "(input: {string|binary}, replace: {string|binary}, pos: int, [len: int = -1]) -> arg1", "spark_overlay($1, $2, $3, $4)"),
     scalar("reverse", "(any) -> @", "spark_reverse($1)", kNone, reverse_rule),
-    scalar("soundex", "(string) -> string", "spark_soundex($1)"),
+    scalar("soundex", "(string) -> string", "spark_soundex($1)", kStrict),
     scalar("space", "(int) -> string", "spark_repeat(' ', $1)"),
     scalar("split", "(string, string, [int = -1]) -> array<string!>", "spark_split($1, $2, $3)"),
     scalar("split_part", "(string, string, int) -> string", "spark_split_part($1, $2, $3)"),
     scalar("substring,substr", "({string|binary}, int, [int = 2147483647]) -> arg1", "spark_substring($1, $2, $3)", kNone, substring_rule),
-    scalar("left", "({string|binary}, int) -> arg1", "spark_substring($1, 1, greatest($2, 0))", kNone, substring_rule),
+    scalar("left", "({string|binary}, int) -> arg1", "spark_substring($1, 1, $2)", kNone, substring_rule),
     scalar("right", "(string, int) -> string", "spark_right($1, $2)"),
     scalar("substring_index", "(string, string, int) -> string", "spark_substring_index($1, $2, $3)"),
     scalar("translate", "(string, string, string) -> string", "spark_translate($1, $2, $3)"),
-    scalar("is_valid_utf8", "(string) -> boolean", "spark_is_valid_utf8($1)"),
-    scalar("make_valid_utf8", "(string) -> string", "spark_make_valid_utf8($1)"),
-    scalar("validate_utf8", "(string) -> string", "spark_validate_utf8($1)"),
-    scalar("try_validate_utf8", "(string) -> string", "spark_try_validate_utf8($1)", kNullable),
+    scalar("is_valid_utf8", "(any) -> @", "", kNone, utf8_rule<kIsValid, kIsValidBytes, TypeId::kBoolean>),
+    scalar("make_valid_utf8", "(any) -> @", "", kNone, utf8_rule<kMakeValid, kMakeValidBytes, TypeId::kString>),
+    scalar("validate_utf8", "(any) -> @", "", kNone, utf8_rule<kValidate, kValidateBytes, TypeId::kString>),
+    scalar("try_validate_utf8", "(any) -> @", "", kNullable, utf8_rule<kTryValidate, kTryValidateBytes, TypeId::kString>),
     scalar("quote", "(string) -> string", "spark_quote($1)"),
     scalar("mask", "(str: string, [upperChar: string = 'X'], [lowerChar: string = 'x'], [digitChar: string = 'n'], [otherChar: string = null]) -> @",
            "spark_mask($1, $2, $3, $4, $5)", kNullTolerant, mask_rule),
-    scalar("str_to_map", "(string, [string = ','], [string = ':']) -> map<string,string>", "spark_str_to_map($1, $2, $3)"),
+    scalar("str_to_map", "(string, [string = ','], [string = ':']) -> map<string,string>", "spark_str_to_map($1, $2, $3)", kStrict),
     scalar("url_encode", "(string) -> string", "spark_url_encode($1)"),
     scalar("url_decode", "(string) -> string", "spark_url_decode($1)"),
     scalar("try_url_decode", "(string) -> string", "spark_try_url_decode($1)", kNullable),
     scalar_modes("parse_url", "(string, string, [string]) -> string", "2: spark_parse_url($1, $2) ;; 3: spark_parse_url($1, $2, $3)",
-                 "2: spark_try_parse_url($1, $2) ;; 3: spark_try_parse_url($1, $2, $3)", kNullable),
-    scalar("try_parse_url", "(string, string, [string]) -> string", "2: spark_try_parse_url($1, $2) ;; 3: spark_try_parse_url($1, $2, $3)", kNullable),
+                 "2: spark_try_parse_url($1, $2) ;; 3: spark_try_parse_url($1, $2, $3)", kNullable | kStrict),
+    scalar("try_parse_url", "(string, string, [string]) -> string", "2: spark_try_parse_url($1, $2) ;; 3: spark_try_parse_url($1, $2, $3)", kNullable | kStrict),
 };
 
 }  // namespace
