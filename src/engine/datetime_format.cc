@@ -20,20 +20,25 @@ using namespace datetime_format_detail;
 
 const char* kDocRoot = "https://spark.apache.org/docs/4.2.0";
 
-SparkError unrecognized(std::string_view pattern) {
-  // What SimpleDateFormat would take is an upgrade hint, the rest is simply invalid.
-  bool legacy = true, quoted = false;
-  for (char c : pattern) {
+// Whether SimpleDateFormat would take the pattern, of which Spark 2 made use.
+bool simple_date_format_accepts(std::string_view pattern) {
+  bool quoted = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
     if (c == '\'') quoted = !quoted;
-    else if (!quoted && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && !strchr("GyYMLwWDdFEuaHkKhmsSzZX", c)) legacy = false;
+    else if (!quoted && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) && !strchr("GyYMLwWDdFEuaHkKhmsSzZX", c)) return false;
+    else if (!quoted && pattern.substr(i, 4) == "XXXX") return false;
   }
-  if (quoted) legacy = false;
-  std::string quoted_pattern = "'" + std::string(pattern) + "'";
-  if (legacy) {
-    return SparkError(ErrorKind::kUpgrade, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
-                      {{"pattern", quoted_pattern}, {"config", "\"spark.sql.legacy.timeParserPolicy\""}, {"docroot", kDocRoot}});
-  }
-  return SparkError(ErrorKind::kRuntime, "INVALID_DATETIME_PATTERN.WITH_SUGGESTION", {{"pattern", quoted_pattern}, {"docroot", kDocRoot}});
+  return !quoted;
+}
+// A pattern that is none today: an upgrade hint where SimpleDateFormat would take it, else the error itself.
+SparkError refused(std::string_view pattern, SparkError otherwise) {
+  if (!simple_date_format_accepts(pattern)) return otherwise;
+  return SparkError(ErrorKind::kUpgrade, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION",
+                    {{"pattern", "'" + std::string(pattern) + "'"}, {"config", "\"spark.sql.legacy.timeParserPolicy\""}, {"docroot", kDocRoot}});
+}
+SparkError unrecognized(std::string_view pattern) {
+  return refused(pattern, SparkError(ErrorKind::kRuntime, "INVALID_DATETIME_PATTERN.WITH_SUGGESTION", {{"pattern", "'" + std::string(pattern) + "'"}, {"docroot", kDocRoot}}));
 }
 
 // Splits at quotes as String.split does: odd parts are quoted text. Trailing empty parts fall away.
@@ -62,19 +67,19 @@ std::string check_and_convert(const std::string& pattern, bool parsing) {
     std::string& part = parts[i];
     for (char c : part) {
       if (strchr("YWwuec", c)) {
-        throw SparkError(ErrorKind::kIllegalArgument, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN",
-                         {{"c", std::string(1, c)}});
+        throw refused(pattern, SparkError(ErrorKind::kIllegalArgument, "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_WEEK_BASED_PATTERN",
+                         {{"c", std::string(1, c)}}));
       }
     }
     for (char c : part) {
       if (strchr("ABnNp", c) || (parsing && strchr("EFqQ", c))) {
-        throw SparkError(ErrorKind::kIllegalArgument, "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER",
-                         {{"c", std::string(1, c)}, {"pattern", pattern}});
+        throw refused(pattern, SparkError(ErrorKind::kIllegalArgument, "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER",
+                         {{"c", std::string(1, c)}, {"pattern", pattern}}));
       }
     }
     for (const char* style : {"GGGGG", "MMMMM", "LLLLL", "EEEEE", "QQQQQ", "qqqqq", "yyyyyyy"}) {
       if (part.find(style) != std::string::npos) {
-        throw SparkError(ErrorKind::kIllegalArgument, "INVALID_DATETIME_PATTERN.LENGTH", {{"pattern", style}});
+        throw refused(pattern, SparkError(ErrorKind::kIllegalArgument, "INVALID_DATETIME_PATTERN.LENGTH", {{"pattern", style}}));
       }
     }
     if (!has_era) std::replace(part.begin(), part.end(), 'y', 'u');

@@ -4,6 +4,7 @@
 #include "base/spark_error.h"
 #include "engine/datetime_format.h"
 #include "engine/datetime_parse.h"
+#include "engine/legacy_date_format.h"
 #include "engine/time_zone.h"
 
 using namespace tarn::engine;
@@ -120,4 +121,36 @@ TEST_CASE("patterns that Spark refuses raise its conditions") {
   CHECK(condition("MMMMM", false) == "INVALID_DATETIME_PATTERN.LENGTH");
   CHECK(condition("ddd", false) == "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION");
   CHECK(condition("yyyy jj", false) == "INVALID_DATETIME_PATTERN.WITH_SUGGESTION");
+}
+
+TEST_CASE("SimpleDateFormat's patterns print and parse as Java does") {
+  using tarn::engine::LegacyDateFormat;
+  auto zone = TimeZone::get("America/Los_Angeles");
+  auto printed = [&](const char* pattern, const char* time) {
+    std::string out;
+    LegacyDateFormat::compile(pattern)->format(*tarn::engine::string_to_timestamp(time, *zone), *zone, out);
+    return out;
+  };
+  CHECK(printed("y yy yyy yyyyy", "2018-11-17 13:33:33.123") == "2018 18 2018 02018");
+  CHECK(printed("E EEEE u F w W", "2018-11-17 13:33:33.123") == "Sat Saturday 6 3 46 3");
+  CHECK(printed("h hh k K a S SSSSSS", "1969-12-31 00:00:00") == "12 12 24 0 AM 0 000000");
+  CHECK(printed("EEE", "1582-10-04 12:00:00") == "Thu");  // of the Julian calendar
+  CHECK(printed("X XX XXX Z ''o'' 'clock'", "2018-11-17 13:33:33") == "-08 -0800 -08:00 -0800 'o' clock");
+  auto parsed = [&](const char* text, const char* pattern) -> std::string {
+    auto v = LegacyDateFormat::compile(pattern)->parse(text, *zone);
+    if (!v) return "none";
+    std::string out;
+    tarn::engine::append_timestamp(zone->utc_to_local_micros(*v), out);
+    return out;
+  };
+  CHECK(parsed("2019-10-06 10:11:12 tail", "yyyy-MM-dd HH:mm:ss") == "2019-10-06 10:11:12");
+  CHECK(parsed("99", "yy") == "1999-01-01 00:00:00");
+  CHECK(parsed("20191006", "yyyyMMdd") == "2019-10-06 00:00:00");
+  CHECK(parsed("26/oct/2015", "dd/MMM/yyyy") == "2015-10-26 00:00:00");
+  CHECK(parsed("22 05 2020 Monday", "dd MM yyyy EEEEE") == "none");
+  CHECK(parsed("2019-02-30", "yyyy-MM-dd") == "none");
+  CHECK(parsed("10:11:12.1234", "HH:mm:ss.SSSS") == "none");
+  CHECK_THROWS(LegacyDateFormat::compile("q"));
+  CHECK_THROWS(LegacyDateFormat::compile("XXXX"));
+  CHECK_THROWS(LegacyDateFormat::compile("'open"));
 }

@@ -111,6 +111,14 @@ bool take_zone(std::string_view& text, Fields& f) {
   }
   size_t n = 0;
   while (n < text.size() && (std::isalnum(static_cast<unsigned char>(text[n])) || text[n] == '/' || text[n] == '_')) ++n;
+  // The abbreviations say whether they mean daylight saving time, whatever the date.
+  static constexpr std::pair<std::string_view, int> kUnitedStates[] = {{"PST", -8}, {"PDT", -7}, {"MST", -7}, {"MDT", -6}, {"CST", -6}, {"CDT", -5}, {"EST", -5}, {"EDT", -4}};
+  for (const auto& [name, hours] : kUnitedStates)
+    if (n == 3 && starts_with_ignoring_case(text, name)) {
+      f.offset = hours * 3600;
+      text.remove_prefix(3);
+      return true;
+    }
   for (; n > 0; --n)
     if (auto zone = TimeZone::find(text.substr(0, n))) {
       f.zone = zone;

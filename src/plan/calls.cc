@@ -1,5 +1,6 @@
 // Function calls: built-in, Python and SQL functions. Source: ResolveFunctions, FunctionResolution, ResolveLambdaVariables.
 #include <algorithm>
+#include <set>
 
 #include "catalog/catalog.h"
 #include "plan/analyzer_impl.h"
@@ -106,6 +107,7 @@ ExprPtr Analyzer::struct_call(std::vector<ExprPtr> args) {
     std::string name = "col" + std::to_string(i + 1);
     if (auto* x = try_as<AttributeRef>(*a)) name = x->name;
     else if (auto* y = try_as<Alias>(*a)) name = y->name;
+    else if (auto* v = try_as<LambdaVariable>(*a)) name = v->name;
     else if (auto* z = try_as<Call>(*a); z && (z->function == &kGetStructField || z->function == &kGetArrayStructFields)) name = z->name;
     pairs.push_back(make_string(name));
     pairs.push_back(a->kind == ExprKind::kAlias ? a->children[0] : a);
@@ -114,6 +116,9 @@ ExprPtr Analyzer::struct_call(std::vector<ExprPtr> args) {
   if (auto* c = try_as<Call>(*made)) {
     auto n = std::make_shared<Call>(*c);
     n->name = "struct";
+    std::string text;
+    for (const auto& a : args) text += (text.empty() ? "struct(" : ", ") + pretty_sql(*a);
+    if (std::any_of(args.begin(), args.end(), [](const ExprPtr& a) { return a->kind == ExprKind::kAlias; })) n->text = text + ")";
     return n;
   }
   return made;
@@ -300,6 +305,11 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   }
   if (c.within_group)
     for (const auto& o : *c.within_group) order.push_back(sort_order(o, env));
+  if (!order.empty() && is_aggregate) {
+    static const std::set<std::string_view> ordered = {"percentile_cont", "percentile_disc", "mode", "listagg"};
+    if (entry && !ordered.contains(entry->name()))
+      throw analysis_error("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", {{"prettyName", name_text({name})}, {"syntax", "\"WITHIN GROUP (ORDER BY ...)\""}});
+  }
 
   if (name == "struct" && entry && !user) {
     auto made = struct_call(std::move(args));
@@ -376,6 +386,15 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
       break;
     }
   }
+  // Functions whose type or meaning hangs on a constant text: it may be an expression, schema_of_json('…') or concat('he', 'x').
+  static const std::set<std::string_view> by_constant = {"from_json", "from_csv", "to_binary", "try_to_binary", "to_number", "try_to_number", "to_char", "to_varchar"};
+  if (by_constant.contains(entry->name()))
+    for (size_t i = 1; i < args.size(); ++i)
+      if (args[i]->kind != ExprKind::kLiteral && args[i]->type.is_string() && is_foldable(*args[i])) {
+        auto literal = std::const_pointer_cast<Expression>(make_literal(args[i]->type, evaluate(args[i])));
+        literal->text = pretty_sql(*args[i]);
+        args[i] = literal;
+      }
   auto value = resolve_call(*entry, std::move(args), context, where);
   value = apply_clauses(std::move(value), c, filter, std::move(order));
   if (!is_aggregate || window_function) return value;

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "plan/function.h"
+#include "plan/functions/entry.h"
 #include "plan/internal_functions.h"
 #include "plan/logical_plan.h"
 #include "plan/types_internal.h"
@@ -288,6 +288,17 @@ std::string upper(std::string s) {
   return s;
 }
 
+// The comparator of array_sort(a): nulls last.
+constexpr const char* kDefaultOrder =
+    "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, (IF((namedlambdavariable() IS NULL), 1, "
+    "(IF((namedlambdavariable() IS NULL), -1, (IF((namedlambdavariable() < namedlambdavariable()), -1, (IF((namedlambdavariable() > "
+    "namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())";
+
+bool is_null(const Expression& e) {
+  const auto* l = try_as<Literal>(e);
+  return l && l->value.is_null();
+}
+
 class Writer {
  public:
   explicit Writer(bool pretty) : pretty_(pretty) {}
@@ -307,7 +318,8 @@ class Writer {
       }
       case ExprKind::kCast: {
         const auto& c = as<Cast>(e);
-        if (pretty_ && !c.user_specified) return write(*e.children[0]);
+        // A null of a nested type is a plain NULL in generated names, however it was written.
+        if (pretty_ && (!c.user_specified || (e.type.is_nested() && is_null(*e.children[0])))) return write(*e.children[0]);
         return std::string(c.mode == EvalMode::kTry ? "TRY_CAST(" : "CAST(") + write(*e.children[0]) + " AS " + e.type.sql() + ")";
       }
       case ExprKind::kCall: return call(as<Call>(e));
@@ -397,12 +409,17 @@ class Writer {
       if (a.size() == 1 && (n == "-" || n == "negative")) return "(- " + arg(0) + ")";
       if (a.size() == 1 && !word) return n == "+" ? "(+ " + arg(0) + ")" : n + arg(0);
     }
+    // Lambdas that stand for what was left out.
+    if ((n == "aggregate" || n == "reduce") && a.size() == 3)
+      return n + "(" + list(a) + ", lambdafunction(namedlambdavariable(), namedlambdavariable()))";
+    if (n == "array_sort" && a.size() == 1) return n + "(" + arg(0) + ", " + kDefaultOrder + ")";
+    if (n == "from_json" && c.type.id() == TypeId::kMap) return "entries";
     if (c.function && (c.function->flags & kFirstText) && !a.empty()) return n + "(" + arg(0) + ")";
     return n + "(" + list(a) + ")";
   }
 
   std::string aggregate(const AggregateCall& a) const {
-    std::string out = !a.text.empty() ? a.text : a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + ")";
+    std::string out = !a.text.empty() ? a.text : a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + (a.name == "percentile" && a.children.size() == 2 ? ", 1)" : ")");
     if (!a.order.empty()) out += " WITHIN GROUP (ORDER BY " + list(a.order) + ")";
     if (a.filter) out += " FILTER (WHERE " + write(*a.filter) + ")";
     return out;

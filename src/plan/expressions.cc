@@ -706,16 +706,18 @@ ExprPtr Analyzer::cast(const sc::Expression::Cast& c, Env& env) {
   if (!can_cast(child->type, to, m)) {
     std::string text = std::string(m == EvalMode::kTry ? "TRY_CAST(" : "CAST(") + pretty_sql(*child) + " AS " + to.sql() + ")";
     ErrorParams params{{"sqlExpr", quote_sql(text)}, {"srcType", quote_sql(child->type.sql())}, {"targetType", quote_sql(to.sql())}};
-    if (m == EvalMode::kAnsi && can_cast(child->type, to, EvalMode::kLegacy)) {
+    if (m != EvalMode::kLegacy) {
       const char* functions = nullptr;
       if (child->type.is_numeric() && to.id() == TypeId::kTimestamp) functions = "`TIMESTAMP_SECONDS`/`TIMESTAMP_MILLIS`/`TIMESTAMP_MICROS`";
-      else if (child->type.is_integral() && to.id() == TypeId::kDate) functions = "`DATE_FROM_UNIX_DATE`";
-      else if (child->type.id() == TypeId::kDate && to.is_integral()) functions = "`UNIX_DATE`";
+      else if (child->type.is_numeric() && to.id() == TypeId::kDate) functions = "`DATE_FROM_UNIX_DATE`";
+      else if (child->type.id() == TypeId::kDate && to.is_numeric()) functions = "`UNIX_DATE`";
       else if (child->type.id() == TypeId::kTimestamp && to.is_numeric()) functions = "`UNIX_SECONDS`/`UNIX_MILLIS`/`UNIX_MICROS`";
       if (functions) {
         params["functionNames"] = functions;
         throw analysis_error("DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION", params);
       }
+    }
+    if (m == EvalMode::kAnsi && can_cast(child->type, to, EvalMode::kLegacy)) {
       params["config"] = "\"spark.sql.ansi.enabled\"";
       params["configVal"] = "'false'";
       throw analysis_error("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", params);

@@ -53,7 +53,6 @@ enum FunctionFlags : uint32_t {
   kNullableUnlessAnsi = 2048,  // kNullable when the call's mode is not kAnsi
   kUpperName = 4096,        // called by its canonical name it prints in upper case ("SQRT(4)")
   kBareInfix = 8192,        // printed infix without parentheses ("a + b")
-  kFirstText = 32768,       // printed with its first argument only: the others are constants, not children, in Spark
   kOwnText = 16384,         // what its rewrite gives is printed itself, not the call as written
 };
 

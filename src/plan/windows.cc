@@ -160,6 +160,10 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     }
   }
 
+  if (const auto* a = try_as<AggregateCall>(*f); a && (a->name == "median" || a->name == "percentile_cont" || a->name == "percentile_disc"))
+    if (!out->order_by.empty() || out->lower.kind != FrameBound::Kind::kUnbounded || out->upper.kind != FrameBound::Kind::kUnbounded)
+      throw analysis_error("INVALID_WINDOW_SPEC_FOR_AGGREGATION_FUNC", {{"aggFunc", quote_sql(a->name)}});
+
   // ---- functions that bring their own frame
   if (is_window) {
     const auto& call = as<Call>(*f);

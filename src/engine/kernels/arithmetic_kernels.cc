@@ -126,7 +126,7 @@ void register_arithmetic(Kernels& k) {
     Int128 x = (static_cast<Int128>(v.upper) << 64) | v.lower;
     if (months ? x == static_cast<int32_t>(x) : x == static_cast<int64_t>(x)) return static_cast<int64_t>(x);
     if (mode_of(mode) == Mode::kTry) return {};
-    fail_interval_overflow();
+    fail("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", ErrorKind::kArithmetic, {{"functionName", "`try_add`"}});
   });
 }
 

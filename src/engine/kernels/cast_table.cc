@@ -42,10 +42,17 @@ struct Caster {
     return call(kernel, x, (more.empty() ? "" : more + ", ") + mode_literal(mode));
   }
 
+  // Casts of intervals to numbers fail on overflow in legacy mode too.
+  std::string strict_mode() const { return mode == EvalMode::kTry ? "'try'" : "'ansi'"; }
+
   std::string cast(const DataType& from, const DataType& to, const std::string& x) const {
     const TypeId f = from.id(), t = to.id();
     if (f == TypeId::kVariant || t == TypeId::kVariant) throw not_built("the cast of " + from.sql() + " to " + to.sql());
-    if (f == TypeId::kNull) return "CAST(NULL AS " + duckdb_type_sql(to) + ")";
+    if (f == TypeId::kNull) {
+      // What has no value may still have an effect: raise_error.
+      if (x.find('(') == std::string::npos || x.starts_with("(NULL")) return "CAST(NULL AS " + duckdb_type_sql(to) + ")";
+      return "CAST(CAST(" + x + " AS VARCHAR) AS " + duckdb_type_sql(to) + ")";
+    }
     if (f == TypeId::kUdt) return cast(from.sql_type(), to, x);
     if (t == TypeId::kUdt) return cast(from, to.sql_type(), x);
     if (t == TypeId::kString || t == TypeId::kChar || t == TypeId::kVarchar) return to_string(from, x, to);
@@ -130,7 +137,7 @@ struct Caster {
       case TypeId::kFloat: return sized(call("spark_float_to_string", x), to);
       case TypeId::kDouble: return sized(call("spark_double_to_string", x), to);
       case TypeId::kDecimal:
-        if (mode != EvalMode::kLegacy || from.scale() <= 6) return sized("CAST(" + x + " AS VARCHAR)", to);
+        if (from.scale() < from.precision() && (mode != EvalMode::kLegacy || from.scale() <= 6)) return sized("CAST(" + x + " AS VARCHAR)", to);
         break;
       case TypeId::kBinary: return sized(call("spark_binary_to_string", x), to);
       default: break;
@@ -152,10 +159,10 @@ struct Caster {
         if (from.scale() == 0 && from.precision() < want) return "CAST(" + x + " AS " + sql + ")";
         return with_mode(kernel, x);
       case TypeId::kTimestamp: return with_mode(kernel, "spark_unix_seconds(" + x + ")");
-      case TypeId::kTime: return with_mode(kernel, "(" + x + " // 1000000000)");
+      case TypeId::kTime: return call(kernel, "(" + x + " // 1000000000)", mode == EvalMode::kAnsi ? "'ansi'" : "'try'");
       case TypeId::kDate: return std::string("CAST(NULL AS ") + sql + ")";
-      case TypeId::kDayTimeInterval: return with_mode(kernel, call("spark_day_time_to_long", x, std::to_string(from.end_field())));
-      case TypeId::kYearMonthInterval: return with_mode(kernel, from.end_field() == plan::kYear ? "CAST(" + x + " // 12 AS BIGINT)" : "CAST(" + x + " AS BIGINT)");
+      case TypeId::kDayTimeInterval: return call(kernel, call("spark_day_time_to_long", x, std::to_string(from.end_field())), strict_mode());
+      case TypeId::kYearMonthInterval: return call(kernel, from.end_field() == plan::kYear ? "CAST(" + x + " // 12 AS BIGINT)" : "CAST(" + x + " AS BIGINT)", strict_mode());
       default: return with_mode(kernel, x);
     }
   }
@@ -186,10 +193,10 @@ struct Caster {
       case TypeId::kTime: return with_mode("spark_to_decimal", "CAST(" + x + " AS DECIMAL(20,0)) * 0.000000001::DECIMAL(10,9)", ps);
       case TypeId::kDayTimeInterval: {
         static const char* unit[] = {"86400000000", "3600000000", "60000000", "1000000"};
-        return with_mode("spark_decimal_divide", "CAST(" + x + " AS DECIMAL(20,0))", std::string(unit[from.end_field()]) + ", " + ps);
+        return call("spark_decimal_divide", "CAST(" + x + " AS DECIMAL(20,0))", std::string(unit[from.end_field()]) + ", " + ps + ", " + strict_mode());
       }
       case TypeId::kYearMonthInterval:
-        return with_mode("spark_to_decimal", from.end_field() == plan::kYear ? "CAST(" + x + " // 12 AS DECIMAL(10,0))" : "CAST(" + x + " AS DECIMAL(10,0))", ps);
+        return call("spark_to_decimal", from.end_field() == plan::kYear ? "CAST(" + x + " // 12 AS DECIMAL(10,0))" : "CAST(" + x + " AS DECIMAL(10,0))", ps + ", " + strict_mode());
       default:
         if (from.id() == TypeId::kBoolean) return with_mode("spark_to_decimal", "CAST(" + x + " AS INTEGER)", ps);
         if (to.precision() - to.scale() >= digits(from)) return plain(x, to);

@@ -6,6 +6,7 @@
 #include "engine/kernels/decimal_vector.h"
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/zones.h"
+#include "plan/expression_text.h"
 
 namespace tarn::engine::kernels {
 namespace {
@@ -298,10 +299,14 @@ void register_datetimes(Kernels& k) {
   });
   k.scalar<Timestamp(double, Text)>("spark_seconds_to_timestamp", [](double s, std::string_view m) -> std::optional<int64_t> {
     if (!std::isfinite(s)) {
-      if (mode_of(m) == Mode::kAnsi) fail_cast_overflow(std::isnan(s) ? "NaND" : s < 0 ? "-InfinityD" : "InfinityD", "DOUBLE", "TIMESTAMP");
+      if (mode_of(m) == Mode::kAnsi) fail_cast(std::isnan(s) ? "NaN" : s < 0 ? "-Infinity" : "Infinity", "DOUBLE", "TIMESTAMP");
       return {};
     }
-    return static_cast<int64_t>(s * 1e6);
+    const double micros = s * 1e6;
+    if (std::fabs(micros) < 0x1p63) return static_cast<int64_t>(micros);
+    if (mode_of(m) == Mode::kAnsi) fail_cast_overflow(plan::java_double(s) + "D", "DOUBLE", "TIMESTAMP");
+    if (mode_of(m) == Mode::kTry) return {};
+    return micros < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
   });
   k.scalar<Timestamp(Text, Text)>("spark_seconds_to_timestamp", [](std::string_view s, std::string_view) -> std::optional<int64_t> {
     Int128 v;

@@ -217,6 +217,5 @@ void register_crypto(Kernels& k);
 void register_geo(Kernels& k);
 void register_json(Kernels& k);
 void register_misc(Kernels& k);
-void register_random(Kernels& k);
 
 }  // namespace tarn::engine::kernels

@@ -1,6 +1,7 @@
 #include "engine/kernels/kernels.h"
 
 #include "engine/kernels/kernel.h"
+#include "engine/kernels/random_kernels.h"
 
 namespace tarn::engine::kernels {
 

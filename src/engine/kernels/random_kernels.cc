@@ -1,5 +1,7 @@
 // rand, randn, uniform and randstr with a seed: Spark's XORShiftRandom, one generator for each part of the input, seeded with
 // the seed plus the part's number. A part is here what one thread reads, numbered in the order of their first rows.
+#include "engine/kernels/random_kernels.h"
+
 #include <atomic>
 #include <cmath>
 

@@ -410,10 +410,30 @@ TypedCall exists_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kBoolean, args[0]->nullable || (three && args[1]->nullable)};
 }
 
+// Equal but for the names of fields and for nullability (DataType.equalsStructurally).
+bool same_structure(const DataType& a, const DataType& b) {
+  if (a.id() != b.id()) return false;
+  switch (a.id()) {
+    case TypeId::kArray: return same_structure(a.element(), b.element());
+    case TypeId::kMap: return same_structure(a.key(), b.key()) && same_structure(a.value(), b.value());
+    case TypeId::kStruct:
+      return a.fields().size() == b.fields().size() &&
+             std::equal(a.fields().begin(), a.fields().end(), b.fields().begin(), [](const StructField& x, const StructField& y) { return same_structure(x.type(), y.type()); });
+    default: return a.same_type(b);
+  }
+}
+
 TypedCall aggregate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   const DataType zero = args[1]->type;
   if (!args[2]->type.same_type(zero)) {
-    if (args[2]->type.id() != TypeId::kNull) unexpected_input(c, args, 2, quoted(zero));
+    if (args[2]->type.id() != TypeId::kNull && !same_structure(args[2]->type, zero)) unexpected_input(c, args, 2, quoted(zero));
+    // The fields' names are those of the start value.
+    if (args[2]->kind == ExprKind::kLambda) {
+      auto merge = std::make_shared<Lambda>(as<Lambda>(*args[2]));
+      merge->type = zero;
+      merge->children[0] = make_cast(merge->children[0], zero, EvalMode::kLegacy);
+      args[2] = merge;
+    }
   }
   if (args.size() == 4) return {args[3]->type, args[0]->nullable || args[3]->nullable};
   return {zero, args[0]->nullable || args[1]->nullable || args[2]->nullable};

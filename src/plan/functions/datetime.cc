@@ -134,7 +134,7 @@ ExprPtr extracted(const CallContext& c, std::vector<ExprPtr>& args) {
 
 ExprPtr extract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
   const std::string field = pretty_sql(*args[0]), source = pretty_sql(*args[1]);
-  return printed_as(extracted(c, args), c.name == "extract" ? "extract(" + field + " FROM " + source + ")" : std::string(c.name) + "(" + field + ", " + source + ")");
+  return printed_as(extracted(c, args), c.name != "date_part" ? std::string(c.name) + "(" + field + " FROM " + source + ")" : std::string(c.name) + "(" + field + ", " + source + ")");
 }
 
 TypedCall second_fraction_rule(const CallContext& c, std::vector<ExprPtr>& args) {

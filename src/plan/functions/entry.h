@@ -6,6 +6,10 @@
 
 namespace tarn::plan {
 
+// A flag beside those of FunctionFlags: printed with its first argument only, because the others (a schema, options) are constants
+// and not children in Spark.
+inline constexpr uint32_t kFirstText = 32768;
+
 constexpr FunctionEntry scalar(std::string_view names, std::string_view signature, std::string_view lowering, uint32_t flags = kNone,
                                TypeRule rule = nullptr) {
   return {names, FunctionKind::kScalar, signature, lowering, flags, rule};

@@ -71,7 +71,7 @@ TypedCall sign_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 
 TypedCall random_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (!args.empty()) {
-    expect_foldable(c, args, 0, "seed", TypeId::kLong);
+    if (!is_foldable(*args[0])) throw analysis_error("SEED_EXPRESSION_IS_UNFOLDABLE", {{"seedExpr", quote_sql(pretty_sql(*args[0]))}, {"exprWithSeed", call_sql(c, args)}});
     if (args[0]->type.id() != TypeId::kLong) args[0] = make_cast(args[0], TypeId::kLong, EvalMode::kLegacy);
   }
   return {TypeId::kDouble, false};
