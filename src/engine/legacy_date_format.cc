@@ -100,6 +100,7 @@ std::optional<int64_t> take_offset(std::string_view& text) {
 
 struct Fields {
   std::optional<int64_t> era, year, month, day, day_of_year, weekday, iso_weekday, ampm, hour24, hour12, minute, second, millis, offset;
+  bool year_day_last = false;  // D stands behind d
   std::shared_ptr<const TimeZone> zone;
 };
 
@@ -276,8 +277,14 @@ std::optional<int64_t> LegacyDateFormat::parse(std::string_view text, const Time
         else return {};
         text.remove_prefix(2);
         break;
-      case 'd': ok = numeric(f.day); break;
-      case 'D': ok = numeric(f.day_of_year); break;
+      case 'd':
+        ok = numeric(f.day);
+        f.year_day_last = false;
+        break;
+      case 'D':
+        ok = numeric(f.day_of_year);
+        f.year_day_last = true;
+        break;
       case 'u': ok = numeric(f.iso_weekday); break;
       case 'H': ok = numeric(f.hour24) && *f.hour24 >= 0 && *f.hour24 <= 23; break;
       case 'k':
@@ -312,13 +319,17 @@ std::optional<int64_t> LegacyDateFormat::parse(std::string_view text, const Time
   if (f.era && *f.era == 0) year = 1 - year;
   if (year < -290000 || year > 294247) return {};
   int64_t days;
-  if (f.day_of_year && !f.month && !f.day) {
+  // Of the day of the month and that of the year the one read last says the date; all that was read has to agree with it.
+  if (f.day_of_year && (!f.day || f.year_day_last)) {
     if (*f.day_of_year < 1 || *f.day_of_year > 337 + days_in_month(year, 2)) return {};
     days = days_from_civil(year, 1, 1) + *f.day_of_year - 1;
+    const CivilDate d = civil_from_days(days);
+    if ((f.month && *f.month != d.month) || (f.day && *f.day != d.day)) return {};
   } else {
     const int64_t month = f.month.value_or(1), day = f.day.value_or(1);
     if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, static_cast<int>(month))) return {};
     days = days_from_civil(year, static_cast<int>(month), static_cast<int>(day));
+    if (f.day_of_year && *f.day_of_year != day_of_year(civil_from_days(days))) return {};
   }
   if (f.year && f.month && f.day) {
     const int dow = weekday(days, civil_from_days(days));
