@@ -109,8 +109,8 @@ def main():
         db = duckdb.connect(config={"memory_limit": "2GB"})
         last, count = None, 0
         for f in sorted(glob.glob(work + "/out/*.parquet")):
-            n, low, high, broken = db.execute(f"""select count(*), arg_min(sort_key, file_row_number), arg_max(sort_key, file_row_number), count(*) filter (sort_key < before)
-                from (select sort_key, file_row_number, lag(sort_key) over (order by file_row_number) before from read_parquet('{f}', file_row_number = true))""").fetchone()
+            n, low, high, broken = db.execute(f"""select count(*), arg_min(sort_key, file_row_number), arg_max(sort_key, file_row_number), count(*) filter (sort_key < previous)
+                from (select sort_key, file_row_number, lag(sort_key) over (order by file_row_number) as previous from read_parquet('{f}', file_row_number = true))""").fetchone()
             assert broken == 0 and (last is None or low >= last), f
             last, count = high, count + n
         assert count == rows, (count, rows)
