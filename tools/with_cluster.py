@@ -23,7 +23,7 @@ def main() -> int:
     home = a.keep_home or tempfile.mkdtemp(prefix="tarn-home-")
     args = [a.tarn, "cluster", "--listen", "127.0.0.1:0", "--home", home] + (["--memory", a.memory] if a.memory else [])
     log = open(os.path.join(home, "stderr.log"), "wb")
-    server = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=log, text=True)
+    server = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=log, text=True, env={"PYSPARK_PYTHON": sys.executable, **os.environ})
     try:
         line = server.stdout.readline().strip()
         if not line.startswith("tarn cluster ready "):

@@ -164,6 +164,8 @@ std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& i
 
 }  // namespace
 
+std::shared_ptr<arrow::ArrayData> fit_to_duckdb(const std::shared_ptr<arrow::ArrayData>& array, const plan::DataType& type) { return fit(array, type); }
+
 void register_arrow_scan(duckdb::DatabaseInstance& database) {
   duckdb::ExtensionLoader loader(database, "tarn");
   duckdb::TableFunction scan = loader.GetTableFunction("arrow_scan").functions.functions[0];

@@ -6,6 +6,7 @@
 #include "plan/types.h"
 
 namespace arrow {
+class ArrayData;
 class Table;
 }
 namespace duckdb {
@@ -16,6 +17,9 @@ namespace tarn::engine {
 
 // Registers the table function. Once per database.
 void register_arrow_scan(duckdb::DatabaseInstance& database);
+
+// The array in the layout that DuckDB reads for a Spark type (mostly without a copy).
+std::shared_ptr<arrow::ArrayData> fit_to_duckdb(const std::shared_ptr<arrow::ArrayData>& array, const plan::DataType& type);
 
 // A table that SQL text can name while this object lives. Thread-safe.
 class ArrowHandle {

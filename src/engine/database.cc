@@ -9,6 +9,7 @@
 #include "engine/arrow_import.h"
 #include "engine/delta_scan.h"
 #include "engine/kernels/kernels.h"
+#include "engine/python/python_scan.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
 
@@ -41,6 +42,7 @@ Database::Database(const EngineOptions& options) {
   sources::register_file_scans(*duckdb_->instance);
   kernels::register_kernels(*duckdb_->instance);
   register_delta_scan(*duckdb_->instance);
+  python_functions::register_python_scan(*duckdb_->instance);
   duckdb::Connection connection(*duckdb_);
   // Zones are applied by Spark's own kernels; DuckDB itself stays in UTC.
   check(*connection.Query("SET GLOBAL TimeZone = 'UTC'"));

@@ -1,10 +1,13 @@
 // Engine and Session: who owns what. The work is in operation.cc, execute_plan.cc and analyze_plan.cc.
 #include <filesystem>
+#include <mutex>
+#include <thread>
 
 #include <spark/connect/base.pb.h>
 
 #include "base/ids.h"
 #include "duckdb.hpp"
+#include "engine/python/runtime.h"
 #include "engine/session_impl.h"
 
 namespace tarn::engine {
@@ -23,7 +26,8 @@ EngineOptions completed(EngineOptions o) {
 
 }  // namespace
 
-EngineState::EngineState(EngineOptions o) : options(completed(std::move(o))), database(options), catalog(options.home + "/tarn.db", options.warehouse) {}
+EngineState::EngineState(EngineOptions o) : options(completed(std::move(o))), database(options), catalog(options.home + "/tarn.db", options.warehouse),
+      workers(options.python, 2 * (options.threads > 0 ? static_cast<size_t>(options.threads) : std::thread::hardware_concurrency()) + 2) {}
 
 Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>()) { impl_->state = std::make_shared<EngineState>(std::move(options)); }
 Engine::~Engine() = default;
@@ -34,6 +38,9 @@ const EngineOptions& Engine::options() const { return impl_->state->options; }
 std::shared_ptr<Session> Engine::new_session(const std::string& user, const std::string& session_id) {
   std::shared_ptr<Session> session(new Session());
   session->impl_ = std::make_unique<Session::Impl>(impl_->state, user, session_id, impl_->state->options.home + "/artifacts/" + random_uuid());
+  // The first function of a session finds an interpreter that has started.
+  static std::once_flag warm;
+  std::call_once(warm, [&] { impl_->state->workers.warm_up(python_functions::worker_memory_mb(session->conf())); });
   return session;
 }
 
@@ -106,6 +113,7 @@ void Session::close() {
     handles.swap(impl_->kept_handles);
   }
   for (const auto& h : handles) impl_->engine->cache.release(h);
+  impl_->engine->workers.end_session(impl_->id);
   std::lock_guard lock(impl_->state.mu);
   impl_->state.temp_views.clear();
 }

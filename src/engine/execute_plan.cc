@@ -250,6 +250,20 @@ void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Im
   session.state.user_functions[catalog::lower(f.function_name())] = function;
 }
 
+void register_table_function(const sc::CommonInlineUserDefinedTableFunction& f, Session::Impl& session) {
+  const auto& python = f.python_udtf();
+  if (!python.has_return_type()) throw not_built("Python table functions with an analyze method");
+  auto function = std::make_shared<plan::UserFunction>();
+  function->name = f.function_name();
+  function->command = python.command();
+  function->python_version = python.python_ver();
+  function->eval_type = python.eval_type();
+  function->deterministic = f.deterministic();
+  function->type = plan::DataType::from_proto(python.return_type());
+  std::lock_guard lock(session.state.mu);
+  session.state.user_functions[catalog::lower(f.function_name())] = function;
+}
+
 void execute_command(const sc::Command& command, Operation& operation, ResultSink& sink) {
   switch (command.command_type_case()) {
     case sc::Command::kSqlCommand: execute_sql(command.sql_command(), operation, sink); return;
@@ -260,6 +274,10 @@ void execute_command(const sc::Command& command, Operation& operation, ResultSin
     case sc::Command::kRegisterFunction:
       operation.session().changes++;
       register_function(command.register_function(), operation.session());
+      return;
+    case sc::Command::kRegisterTableFunction:
+      operation.session().changes++;
+      register_table_function(command.register_table_function(), operation.session());
       return;
     case sc::Command::kGetResourcesCommand: {
       sc::ExecutePlanResponse response;

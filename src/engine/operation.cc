@@ -16,6 +16,8 @@
 #include "engine/lowering/lowering.h"
 #include "engine/plan_fingerprint.h"
 #include "engine/plan_rewrite.h"
+#include "engine/python/python_scan.h"
+#include "engine/python/runtime.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
 
@@ -72,7 +74,11 @@ Operation::Operation(Session::Impl& session, CancelToken& cancel, std::string op
     return it->second;
   };
   analyzer_->collect = [this](const PlanPtr& plan) { return collect(plan); };
-  cancel_callback_ = cancel_.on_cancel([this] { connection_->Interrupt(); });
+  python_ = python_functions::make_runtime(session_);
+  cancel_callback_ = cancel_.on_cancel([this] {
+    python_->interrupt();
+    connection_->Interrupt();
+  });
   if (!operation_id_.empty()) {
     std::lock_guard lock(session_.operations_mu);
     auto& state = session_.operations[operation_id_];
@@ -272,6 +278,7 @@ std::string Operation::lower_expression(const plan::ExprPtr& expression) {
     context.current_catalog = session_.state.current_catalog;
     context.current_namespace = session_.state.current_namespace;
   }
+  context.python = python_;
   return lowering::lower_expression(expression, context, &expression_handles_);
 }
 
@@ -291,6 +298,7 @@ commands::LoweredSql Operation::lower_prepared(const PlanPtr& plan) {
     auto it = observed_.find(&node);
     return it == observed_.end() ? std::string() : it->second;
   };
+  context.python = python_;
   auto lowered = lowering::lower(plan, context);
   commands::LoweredSql out{std::move(lowered.sql), std::move(lowered.handles)};
   out.handles.insert(out.handles.end(), handles.begin(), handles.end());

@@ -22,6 +22,10 @@ class Relation;
 
 namespace tarn::engine {
 
+namespace python_functions {
+struct Runtime;
+}
+
 // Used by one thread.
 class Operation : public commands::CommandHost {
  public:
@@ -73,6 +77,7 @@ class Operation : public commands::CommandHost {
   std::unordered_map<const plan::CollectMetrics*, std::string> observed_;  // the tables of their rows
   std::vector<std::shared_ptr<KeptTable>> pinned_;                         // kept while this operation runs
   std::vector<std::shared_ptr<const void>> expression_handles_;            // of what lower_expression has made
+  std::shared_ptr<python_functions::Runtime> python_;                      // of Python functions
   int cancel_callback_ = -1;
 };
 

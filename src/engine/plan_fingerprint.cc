@@ -111,6 +111,10 @@ class Fingerprint {
         text(as<CollectMetrics>(p).name);
         list(as<CollectMetrics>(p).metrics);
         break;
+      case PlanKind::kPythonEval:
+        list(as<PythonEval>(p).functions);
+        list(as<PythonEval>(p).keys);
+        break;
       case PlanKind::kPythonMap: text(as<PythonMap>(p).function->command); break;
       case PlanKind::kCached: text(as<Cached>(p).handle); break;
       default: break;

@@ -107,6 +107,7 @@ struct EngineOptions {
   std::string warehouse;               // default home/warehouse
   std::string memory_limit;            // DuckDB syntax, "4GB"; empty = DuckDB's default
   int threads = 0;                     // 0 = all
+  std::string python;                  // the interpreter of Python functions; empty: PYSPARK_PYTHON, else python3
 };
 
 class Session;

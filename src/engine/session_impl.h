@@ -13,6 +13,7 @@
 #include "engine/values.h"
 #include "plan/analyzer.h"
 #include "plan/session_conf.h"
+#include "python/worker_pool.h"
 
 namespace duckdb {
 class Connection;
@@ -28,6 +29,7 @@ struct EngineState {
   catalog::Catalog catalog;
   plan::GlobalViews global_views;
   CacheStore cache{database};
+  python::WorkerPool workers;          // of Python functions
 };
 
 struct Engine::Impl {

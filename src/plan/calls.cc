@@ -17,8 +17,8 @@ bool contains_generator(const Expression& e) { return any_of(e, is_generator); }
 
 bool is_aggregate_node(const Expression& e) {
   if (e.kind == ExprKind::kAggregate) return true;
-  // Grouped pandas and Arrow aggregates: PythonEvalType 202, 252, 253.
-  if (auto* u = try_as<UserFunction>(e)) return u->eval_type == 202 || u->eval_type == 252 || u->eval_type == 253;
+  // Grouped pandas and Arrow aggregates, of whole groups and of iterators: PythonEvalType 202, 217, 252, 254.
+  if (auto* u = try_as<UserFunction>(e)) return u->eval_type == 202 || u->eval_type == 217 || u->eval_type == 252 || u->eval_type == 254;
   return false;
 }
 
@@ -270,7 +270,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     if (session_name) {
       std::lock_guard<std::mutex> lock(context_.state.mu);
       auto it = context_.state.user_functions.find(name);
-      if (it != context_.state.user_functions.end()) user = it->second;
+      if (it != context_.state.user_functions.end() && it->second->eval_type < 300) user = it->second;
     }
     if (!user && !entry) sql_function = find_sql_function(parts);
     if (!user && !sql_function && !entry && builtin_name && name == "range") throw analysis_error("NOT_A_SCALAR_FUNCTION", {{"functionName", name_text(parts)}});

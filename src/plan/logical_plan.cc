@@ -81,6 +81,16 @@ void for_each_expression(LogicalPlan& plan, const std::function<void(ExprPtr&)>&
     case PlanKind::kCollectMetrics: all(mut<CollectMetrics>(plan).metrics); break;
     case PlanKind::kPythonMap:
       for (auto& list : mut<PythonMap>(plan).groupings) all(list);
+      if (auto& function = mut<PythonMap>(plan).function) {
+        ExprPtr e = function;
+        f(e);
+        function = std::static_pointer_cast<const UserFunction>(e);
+      }
+      break;
+    case PlanKind::kPythonEval:
+      all(mut<PythonEval>(plan).functions);
+      all(mut<PythonEval>(plan).keys);
+      all(mut<PythonEval>(plan).order);
       break;
     default: break;
   }
@@ -409,6 +419,7 @@ std::string node_text(const LogicalPlan& p) {
     case PlanKind::kRecursiveCte: return "UnionLoop " + std::to_string(as<RecursiveCte>(p).id);
     case PlanKind::kRepartition: return "Repartition " + std::to_string(as<Repartition>(p).num_partitions);
     case PlanKind::kCollectMetrics: return "CollectMetrics " + as<CollectMetrics>(p).name + ", " + list_text(as<CollectMetrics>(p).metrics);
+    case PlanKind::kPythonEval: return "EvalPython " + list_text(as<PythonEval>(p).functions);
     case PlanKind::kPythonMap: return "MapInPython " + (as<PythonMap>(p).function ? as<PythonMap>(p).function->name : "");
     case PlanKind::kCached: return "InMemoryRelation " + list_text(p.output);
   }

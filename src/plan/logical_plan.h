@@ -48,7 +48,8 @@ class SourceResolver {
 
 enum class PlanKind : uint8_t {
   kOneRow, kLocalData, kValues, kRange, kScan, kProject, kFilter, kJoin, kAggregate, kWindow, kSort, kLimit, kTail, kSetOperation,
-  kDistinct, kDeduplicate, kGenerate, kSample, kCteScope, kCteRef, kRecursiveCte, kRepartition, kCollectMetrics, kPythonMap, kCached,
+  kDistinct, kDeduplicate, kGenerate, kSample, kCteScope, kCteRef, kRecursiveCte, kRepartition, kCollectMetrics, kPythonMap,
+  kPythonEval, kCached,
 };
 
 struct LogicalPlan {
@@ -165,6 +166,22 @@ struct PythonMap : LogicalPlan {
   TARN_PLAN_NODE(PythonMap)
   std::shared_ptr<const UserFunction> function;
   std::vector<std::vector<ExprPtr>> groupings;
+};
+
+// Values that Python functions compute from the child's rows. Made by the engine out of UserFunction expressions, as Spark's
+// ExtractPythonUDFs does; the analyzer never makes one. The functions are of one eval type and share one pass over the rows.
+struct PythonEval : LogicalPlan {
+  TARN_PLAN_NODE(PythonEval)
+  // kRows: a value per row. kGroups: a value per group of equal keys. kWindow: as kGroups, a value per row of the group in `order`.
+  // kTable: a table function, any number of rows per row.
+  enum class Over : uint8_t { kRows, kGroups, kWindow, kTable } over = Over::kRows;
+  int eval_type = 0;                 // PySpark's PythonEvalType of the task
+  // Alias of a UserFunction; its arguments are columns of the child, or one UserFunction (a chain that runs in one call).
+  // kWindow with bounded[i]: the first two arguments are the frame's bounds, rows of the group from 0, the upper one exclusive.
+  std::vector<ExprPtr> functions;
+  std::vector<bool> bounded;
+  std::vector<ExprPtr> keys, order;  // columns of the child; SortOrder nodes over such
+  bool outer = false;                // kTable: keep rows without results
 };
 
 // Data kept by cache()/persist()/checkpoint(): the engine's handle.

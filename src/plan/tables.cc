@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "catalog/catalog.h"
+#include "plan/python_functions.h"
 #include "plan/analyzer_impl.h"
 #include "plan/types_internal.h"
 
@@ -650,6 +651,19 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     return generator_plan(one, e, false, {}, {});
   }
   if (entry) throw analysis_error("NOT_A_TABLE_FUNCTION", {{"functionName", name_text(parts)}});
+  std::shared_ptr<const UserFunction> user;
+  if (parts.size() == 1 || same_name(parts[parts.size() - 2], "session", false)) {
+    std::lock_guard<std::mutex> lock(context_.state.mu);
+    auto it = context_.state.user_functions.find(name);
+    if (it != context_.state.user_functions.end()) user = it->second;
+  }
+  if (user && !is_python_table(*user)) throw analysis_error("NOT_A_TABLE_FUNCTION", {{"functionName", name_text(parts)}});
+  if (user) {
+    auto args = call_arguments(c, env, &names);
+    for (auto& a : args)
+      if (a->kind == ExprKind::kAlias) a = a->children[0];
+    return python_table(*user, std::move(args), names);
+  }
   if (auto f = find_sql_function(parts)) {
     auto args = call_arguments(c, env, &names);
     for (auto& a : args)

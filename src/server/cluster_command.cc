@@ -114,6 +114,7 @@ int run_cluster(const Arguments& arguments) {
   engine_options.warehouse = engine_options.home + "/warehouse";
   engine_options.memory_limit = memory_limit(settings.get("memory"));
   engine_options.threads = static_cast<int>(number(settings, "threads", 4096));
+  engine_options.python = settings.get("python");
   connect::ConnectOptions connect_options;
   connect_options.listen = settings.get("listen");
   connect_options.token_file = settings.get("token-file");

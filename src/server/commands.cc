@@ -23,6 +23,7 @@ const std::vector<Command>& commands() {
         {"tls-key", "FILE", "", "its private key (PEM)", true},
         {"metrics-listen", "HOST:PORT", "", "plain HTTP with GET /health and GET /metrics", true},
         {"session-timeout", "MINUTES", "60", "an idle session ends after this time", true},
+        {"python", "PROGRAM", "", "the interpreter of Python functions (default: PYSPARK_PYTHON, else a python3 that has pyspark)", true},
         {"conf", "KEY=VALUE", "", "a Spark configuration every session starts with; may be repeated", false, 0, true},
         log_level_option()}, run_cluster},
       {"start", "Starts a cluster (or the workspace) of one home in the background.", "[cluster|server] [-- OPTIONS]", {home_option()}, run_start},

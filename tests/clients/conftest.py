@@ -28,7 +28,8 @@ class Cluster:
         self.home = str(home)
         self.log = open(os.path.join(home, "stderr.log"), "ab")
         self.process = subprocess.Popen([tarn_binary(), "cluster", "--listen", listen, "--home", self.home, *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env={"PYSPARK_PYTHON": sys.executable, **os.environ})
         line = self.process.stdout.readline().strip()
         assert line.startswith("tarn cluster ready sc://"), f"said {line!r}: {open(self.log.name).read()[-500:]}"
         self.remote = line.split()[-1]

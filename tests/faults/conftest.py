@@ -26,7 +26,8 @@ class Cluster:
         os.makedirs(home, exist_ok=True)
         self.home, self.log = str(home), open(os.path.join(home, "stderr.log"), "ab")
         self.process = subprocess.Popen([tarn_binary(), "cluster", "--listen", "127.0.0.1:0", "--home", self.home, *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env={"PYSPARK_PYTHON": sys.executable, **os.environ})
         line = self.process.stdout.readline().strip()
         assert line.startswith("tarn cluster ready sc://"), f"said {line!r}"
         self.remote = line.split()[-1]

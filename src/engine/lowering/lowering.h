@@ -17,6 +17,10 @@ namespace tarn::engine {
 
 class Database;
 
+namespace python_functions {
+struct Runtime;
+}
+
 namespace lowering {
 
 // The name of an attribute's column.
@@ -32,6 +36,8 @@ struct Context {
   std::function<std::string(const std::string& handle)> cached_table = {};
   // The DuckDB relation of a df.observe() node whose rows were computed beforehand; empty: pass the child through.
   std::function<std::string(const plan::CollectMetrics& node)> observed_table = {};
+  // Where Python functions run; null: they are refused.
+  std::shared_ptr<python_functions::Runtime> python = nullptr;
 };
 
 struct LoweredQuery {

@@ -66,6 +66,10 @@ class PlanLowering {
   Block cte_scope(const plan::CteScope& s);
   Block cte_ref(const plan::CteRef& r);
   Block recursive_cte(const plan::RecursiveCte& r);
+  Block python_eval(const plan::PythonEval& e);
+  Block python_map(const plan::PythonMap& m);
+  // A query that stands by itself (the WITH lists around it included); columns as in plan.output.
+  std::string detached(const plan::PlanPtr& plan);
 
   // ---- blocks
   static Scope scope_of(const Block& block);

@@ -6,6 +6,7 @@
 #include "engine/arrow_import.h"
 #include "engine/error_map.h"
 #include "engine/lowering/plan_lowering.h"
+#include "engine/python/extract.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
 #include "plan/function.h"
@@ -55,7 +56,8 @@ ExprPtr cut(const ExprPtr& e, std::vector<ExprPtr>& inner) {
 
 }  // namespace
 
-LoweredQuery lower(const PlanPtr& plan, const Context& context) {
+LoweredQuery lower(const PlanPtr& original, const Context& context) {
+  PlanPtr plan = python_functions::extract(original, context.conf);
   PlanLowering lowering(context);
   LoweredQuery out;
   out.sql = lowering.query(plan);
@@ -326,7 +328,8 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
       if (table.empty()) return lower(p->children[0]);
       return source(table + " AS " + fresh_alias() + column_list(p->output), p->output);
     }
-    case PlanKind::kPythonMap: throw not_built("functions over whole partitions or groups (mapInPandas, applyInPandas)");
+    case PlanKind::kPythonMap: return python_map(as<PythonMap>(*p));
+    case PlanKind::kPythonEval: return python_eval(as<PythonEval>(*p));
     case PlanKind::kCached: {
       return source(context_.cached_table(as<Cached>(*p).handle) + " AS " + fresh_alias() + column_list(p->output), p->output);
     }

@@ -1,0 +1,234 @@
+// Plan nodes that run Python functions: table functions over queries of their own.
+#include <algorithm>
+
+#include "base/spark_error.h"
+#include "engine/lowering/plan_lowering.h"
+#include "engine/python/python_scan.h"
+#include "engine/python/runtime.h"
+#include "engine/type_mapping.h"
+#include "plan/session_conf.h"
+#include "python/eval_type.h"
+
+namespace tarn::engine::lowering {
+
+using plan::ExprPtr;
+using plan::PythonEval;
+using plan::UserFunction;
+using python_functions::PythonScan;
+namespace eval = python::eval_type;
+
+namespace {
+
+// What the worker reads of the session's configuration. Source: ArrowPythonRunner.getPythonRunnerConfMap.
+constexpr const char* kRunnerKeys[] = {
+    "spark.sql.session.timeZone", "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName", "spark.sql.execution.pandas.convertToArrowArraySafely",
+    "spark.sql.execution.arrow.useLargeVarTypes", "spark.sql.legacy.execution.pythonUDTF.pandas.conversion.enabled",
+    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype", "spark.sql.execution.pyspark.binaryAsBytes",
+    "spark.sql.execution.pythonUDF.arrow.concurrency.level"};
+
+std::shared_ptr<PythonScan> make_scan(const Context& context, int eval_type) {
+  if (!context.python) throw not_built("Python functions in this place");
+  auto s = std::make_shared<PythonScan>();
+  s->runtime = context.python;
+  s->zone = context.conf.time_zone();
+  s->large_types = context.conf.flag("spark.sql.execution.arrow.useLargeVarTypes");
+  int64_t rows = context.conf.integer("spark.sql.execution.arrow.maxRecordsPerBatch");
+  s->max_rows = rows > 0 ? rows : INT32_MAX;
+  s->idle_timeout_ms = context.conf.flag("spark.sql.execution.pyspark.udf.killOnIdleTimeout") ? context.conf.integer("spark.sql.execution.pyspark.udf.idleTimeoutSeconds") : 0;
+  s->iterator = eval::is_iterator(eval_type);
+  s->header.eval_type = eval_type;
+  for (const char* key : kRunnerKeys) {
+    if (auto value = context.conf.find(key)) s->header.runner_conf[key] = *value;
+  }
+  if (context.conf.flag("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled")) s->header.environment["SPARK_SIMPLIFIED_TRACEBACK"] = "1";
+  if (context.conf.flag("spark.sql.execution.pyspark.udf.hideTraceback.enabled")) s->header.environment["SPARK_HIDE_TRACEBACK"] = "1";
+  python_functions::add_files(*context.python);
+  s->header.directory = context.python->directory;
+  s->header.includes = context.python->includes;
+  return s;
+}
+
+bool any_outer(const plan::LogicalPlan& plan) { return !plan::outer_references(plan).empty(); }
+
+// A function and the functions whose results it takes, innermost first.
+void chain_of(const UserFunction& f, std::vector<const UserFunction*>& out) {
+  if (f.children.size() == 1) {
+    if (auto* inner = plan::try_as<UserFunction>(*f.children[0])) chain_of(*inner, out);
+  }
+  out.push_back(&f);
+}
+
+std::string input_json(const std::vector<python_functions::Column>& sent) {
+  std::vector<plan::StructField> fields;
+  for (const auto& c : sent) fields.push_back(plan::make_field(c.name, c.type, true));
+  return plan::DataType::structure(std::move(fields)).json();
+}
+
+}  // namespace
+
+std::string PlanLowering::detached(const plan::PlanPtr& plan) {
+  if (any_outer(*plan)) throw not_built("a Python function in a correlated subquery or LATERAL query");
+  if (!recursive_columns_.empty()) throw not_built("a Python function in a recursive query");
+  with_.push_back({});
+  for (size_t i = 0; i + 1 < with_.size(); ++i) with_.back().insert(with_.back().end(), with_[i].begin(), with_[i].end());
+  bool hoist = std::exchange(hoist_, true);
+  std::string text = query(plan);
+  hoist_ = hoist;
+  with_.pop_back();
+  return text;
+}
+
+Block PlanLowering::python_eval(const PythonEval& e) {
+  auto scan = make_scan(context_, e.eval_type);
+  using Over = PythonEval::Over;
+  using Shape = PythonScan::Shape;
+  scan->shape = e.over == Over::kRows ? Shape::kRows : e.over == Over::kGroups ? Shape::kGroups : e.over == Over::kWindow ? Shape::kWindow : Shape::kTable;
+  scan->sql = detached(e.children[0]);
+  std::vector<plan::Attribute> output;
+  std::set<plan::ExprId> seen;
+  const size_t results = e.over == Over::kTable ? e.output.size() - e.child().output.size() : e.functions.size();
+  for (size_t i = 0; i < e.output.size(); ++i) {
+    if (!seen.insert(e.output[i].id).second) continue;
+    output.push_back(e.output[i]);
+    if (i + results < e.output.size()) scan->pass.push_back({column_name(e.output[i].id), e.output[i].name, e.output[i].type});
+    else scan->results.push_back(e.output[i].type);
+  }
+  Scope scope;
+  auto lowering = expressions(scope);
+  auto column = [&](const ExprPtr& x) {
+    std::string sql = lowering.lower(x);
+    // The same column is sent once.
+    for (size_t i = 0; i < scan->sent.size(); ++i) {
+      if (scan->sent[i].sql == sql) return static_cast<int>(i);
+    }
+    scan->sent.push_back({sql, "_" + std::to_string(scan->sent.size()), x->type});
+    return static_cast<int>(scan->sent.size()) - 1;
+  };
+  std::string bounds;
+  for (size_t i = 0; i < e.functions.size(); ++i) {
+    std::vector<const UserFunction*> chain;
+    chain_of(plan::as<UserFunction>(*e.functions[i]->children[0]), chain);
+    const auto& first = *chain.front();
+    scan->header.python_version = first.python_version;
+    python::Function f;
+    for (size_t a = 0; a < first.children.size(); ++a) {
+      f.arguments.push_back({column(first.children[a]), a < first.argument_names.size() ? first.argument_names[a] : ""});
+    }
+    for (const auto* c : chain) f.commands.push_back(c->command);
+    f.result_id = plan::to_attribute(*e.functions[i]).id;
+    if (e.over != Over::kTable) scan->header.output_types.push_back(e.functions[i]->type.json());
+    scan->header.functions.push_back(std::move(f));
+    if (e.over == Over::kWindow) bounds += (i ? "," : "") + std::string(e.bounded[i] ? "bounded" : "unbounded");
+  }
+  if (e.over == Over::kWindow) scan->header.runner_conf["window_bound_types"] = bounds;
+  if (e.eval_type == eval::kArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
+  if (e.eval_type == eval::kPickled) scan->header.input_type = input_json(scan->sent);
+  for (const auto& k : e.keys) scan->keys.push_back(lowering.comparison_key(*k));
+  for (const auto& o : e.order) scan->order.push_back(lowering.sort_order(*o));
+  if (e.over == Over::kTable) {
+    const auto& f = plan::as<UserFunction>(*e.functions[0]->children[0]);
+    auto table = std::make_shared<python::TableFunction>();
+    table->arguments = scan->header.functions[0].arguments;
+    table->command = f.command;
+    table->return_type = f.type.json();
+    table->name = f.name;
+    scan->table_function = table;
+    scan->outer = e.outer;
+    scan->max_workers = 1;  // terminate() is called once, after the last row
+    if (e.eval_type == eval::kTableArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
+    if (e.eval_type == eval::kTableArrow) scan->header.eval_conf["table_arg_offsets"] = "";
+    if (e.eval_type == eval::kTablePickled) {
+      scan->header.input_type = input_json(scan->sent);
+      scan->header.output_types = {f.type.json()};
+    }
+  }
+  auto handle = std::make_shared<python_functions::PythonScanHandle>(scan);
+  handles_.push_back(handle);
+  return source(handle->sql() + " AS " + fresh_alias() + column_list(output), output);
+}
+
+Block PlanLowering::python_map(const plan::PythonMap& m) {
+  const auto& f = *m.function;
+  auto scan = make_scan(context_, f.eval_type);
+  using Shape = PythonScan::Shape;
+  for (const auto& a : m.output) scan->results.push_back(a.type);
+  Scope scope;
+  auto lowering = expressions(scope);
+  python::Function function;
+  function.commands = {f.command};
+  scan->header.python_version = f.python_version;
+  auto add = [&](const ExprPtr& e, const std::string& name) {
+    scan->sent.push_back({lowering.lower(e), name, e->type});
+    return static_cast<int>(scan->sent.size()) - 1;
+  };
+  auto argument = [&](int v) { function.arguments.push_back({v, ""}); };
+  // Keys and values of one side: how many offsets, how many keys, the keys, the values (BasePandasGroupExec.resolveArgOffsets).
+  auto side = [&](const std::vector<ExprPtr>& keys, const std::vector<ExprPtr>& values, int base) {
+    std::vector<int> key_columns, value_columns;
+    std::vector<size_t> extra;
+    for (size_t k = 0; k < keys.size(); ++k) {
+      auto same = std::find_if(values.begin(), values.end(), [&](const ExprPtr& v) { return plan::semantic_equals(*v, *keys[k]); });
+      key_columns.push_back(same == values.end() ? -1 : static_cast<int>(same - values.begin()));
+      if (same == values.end()) extra.push_back(k);
+    }
+    for (size_t k : extra) key_columns[k] = add(keys[k], plan::pretty_sql(*keys[k])) - base;
+    for (size_t k = 0; k < keys.size(); ++k) {
+      if (std::find(extra.begin(), extra.end(), k) == extra.end()) key_columns[k] += static_cast<int>(extra.size());
+    }
+    for (const auto& v : values) {
+      auto* ref = plan::try_as<plan::AttributeRef>(*v);
+      value_columns.push_back(add(v, ref ? ref->name : plan::pretty_sql(*v)) - base);
+    }
+    argument(static_cast<int>(keys.size() + values.size() + 1));
+    argument(static_cast<int>(keys.size()));
+    for (int c : key_columns) argument(c);
+    for (int c : value_columns) argument(c);
+  };
+  auto all = [](const plan::LogicalPlan& p) {
+    std::vector<ExprPtr> refs;
+    for (const auto& a : p.output) refs.push_back(plan::make_ref(a));
+    return refs;
+  };
+  auto grouping = [&](size_t i) { return i < m.groupings.size() ? m.groupings[i] : std::vector<ExprPtr>(); };
+  if (m.children.size() == 2) {
+    scan->shape = Shape::kCogroups;
+    side(grouping(0), all(m.child(0)), 0);
+    scan->left = scan->sent.size();
+    side(grouping(1), all(m.child(1)), static_cast<int>(scan->left));
+    // One query for both sides: rows of a group lie together, those of the left side first.
+    std::string left = "0 AS side", right = "1 AS side";
+    for (size_t k = 0; k < grouping(0).size(); ++k) {
+      std::string name = "k" + std::to_string(k);
+      left += ", " + lowering.comparison_key(*grouping(0)[k]) + " AS " + name;
+      right += ", " + lowering.comparison_key(*grouping(1)[k]) + " AS " + name;
+      scan->keys.push_back(name);
+    }
+    for (size_t i = 0; i < scan->sent.size(); ++i) {
+      auto& c = scan->sent[i];
+      std::string name = "v" + std::to_string(i), null = "NULL::" + duckdb_type_sql(c.type), value = "CAST(" + c.sql + " AS " + duckdb_type_sql(c.type) + ")";
+      left += ", " + (i < scan->left ? value : null) + " AS " + name;
+      right += ", " + (i < scan->left ? null : value) + " AS " + name;
+      c.sql = name;
+    }
+    scan->side = "side";
+    scan->sql = "SELECT " + left + " FROM (" + detached(m.children[0]) + ") AS l UNION ALL SELECT " + right + " FROM (" + detached(m.children[1]) + ") AS r";
+  } else {
+    scan->sql = detached(m.children[0]);
+    if (eval::is_iterator(f.eval_type)) {
+      scan->shape = Shape::kMap;
+      for (const auto& a : m.child().output) add(plan::make_ref(a), a.name);
+      argument(0);
+    } else {
+      scan->shape = Shape::kGroupMap;
+      side(grouping(0), f.children.empty() ? all(m.child()) : f.children, 0);
+      for (const auto& k : grouping(0)) scan->keys.push_back(lowering.comparison_key(*k));
+    }
+  }
+  scan->header.functions.push_back(std::move(function));
+  auto handle = std::make_shared<python_functions::PythonScanHandle>(scan);
+  handles_.push_back(handle);
+  return source(handle->sql() + " AS " + fresh_alias() + column_list(m.output), m.output);
+}
+
+}  // namespace tarn::engine::lowering

@@ -1,0 +1,395 @@
+#include "engine/python/python_scan.h"
+
+#include <arrow/array.h>
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
+#include <arrow/type.h>
+
+#include <atomic>
+#include <deque>
+#include <unordered_map>
+
+#include "base/spark_error.h"
+#include "duckdb.hpp"
+#include "duckdb/common/arrow/arrow_wrapper.hpp"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "duckdb/function/table/arrow.hpp"
+#include "duckdb/main/extension/extension_loader.hpp"
+#include "duckdb/parallel/task_scheduler.hpp"
+#include "engine/arrow_export.h"
+#include "engine/arrow_import.h"
+#include "engine/database.h"
+#include "engine/error_map.h"
+#include "engine/python/input_query.h"
+#include "engine/python/task.h"
+#include "engine/type_mapping.h"
+#include "python/eval_type.h"
+
+namespace tarn::engine::python_functions {
+
+namespace {
+
+using Shape = PythonScan::Shape;
+
+// Never destroyed: handles may go while the process exits.
+std::mutex& registry_mu = *new std::mutex;
+std::unordered_map<uint64_t, std::shared_ptr<const PythonScan>>& registry = *new std::unordered_map<uint64_t, std::shared_ptr<const PythonScan>>;
+uint64_t next_handle = 1;  // guarded by registry_mu, as is registry
+
+constexpr size_t kSentAhead = 2;      // batches at a worker that have not been answered, unless it asks for more
+
+struct BindData : duckdb::TableFunctionData {
+  std::shared_ptr<const PythonScan> scan;
+};
+
+struct GlobalState : duckdb::GlobalTableFunctionState {
+  std::unique_ptr<InputQuery> input;
+  std::vector<idx_t> columns;             // of the output: index into pass and results
+  idx_t threads = 1;
+  std::atomic<bool> failed{false};        // some thread has: the others need not wait for their workers
+  std::atomic<bool> ran_empty{false};     // a function over whole partitions is called even if there are no rows
+  std::atomic<int> partitions{0};
+  idx_t MaxThreads() const override { return threads; }
+};
+
+struct LocalState : duckdb::LocalTableFunctionState {
+  explicit LocalState(duckdb::ClientContext& c) : context(c) {}
+  duckdb::ClientContext& context;
+  std::unique_ptr<Task> task;
+  bool input_done = false, done = false;
+  size_t ahead = 0;                       // batches sent and not yet answered
+  std::deque<PassRows> pass;              // rows sent and not yet answered
+  // The batch of results being handed out.
+  std::shared_ptr<duckdb::ArrowArrayWrapper> result;
+  duckdb::ArrowSchemaWrapper result_schema;
+  duckdb::ArrowTableSchema result_types;
+  std::unique_ptr<duckdb::ArrowScanLocalState> result_scan;
+  idx_t result_rows = 0, result_at = 0;
+  PassRows row;                           // kTable: whose results are handed out
+  duckdb::DataChunk converted, gathered;
+  idx_t batch_index = 0;
+};
+
+[[noreturn]] void fail(const SparkError& error) { throw duckdb::InvalidInputException(kernel_error_text(error)); }
+
+duckdb::unique_ptr<duckdb::FunctionData> bind(duckdb::ClientContext&, duckdb::TableFunctionBindInput& input, duckdb::vector<duckdb::LogicalType>& types,
+                                              duckdb::vector<duckdb::string>& names) {
+  auto data = duckdb::make_uniq<BindData>();
+  {
+    std::lock_guard lock(registry_mu);
+    auto it = registry.find(input.inputs[0].GetValue<uint64_t>());
+    if (it == registry.end()) throw duckdb::InvalidInputException("the Python scan is gone");
+    data->scan = it->second;
+  }
+  for (const auto& c : data->scan->pass) types.push_back(to_duckdb(c.type));
+  for (const auto& t : data->scan->results) types.push_back(to_duckdb(t));
+  if (types.empty()) types.push_back(duckdb::LogicalType::INTEGER);
+  for (size_t i = 0; i < types.size(); ++i) names.push_back("c" + std::to_string(i));
+  return data;
+}
+
+duckdb::unique_ptr<duckdb::GlobalTableFunctionState> init_global(duckdb::ClientContext& context, duckdb::TableFunctionInitInput& input) {
+  auto& scan = *input.bind_data->Cast<BindData>().scan;
+  auto g = duckdb::make_uniq<GlobalState>();
+  std::vector<size_t> wanted;
+  for (auto id : input.column_ids) {
+    g->columns.push_back(id);
+    if (id < scan.pass.size()) wanted.push_back(id);
+  }
+  try {
+    g->input = std::make_unique<InputQuery>(scan, wanted, context);
+  } catch (const SparkError& e) {
+    fail(e);
+  }
+  g->threads = static_cast<idx_t>(duckdb::TaskScheduler::GetScheduler(context).NumberOfThreads());
+  if (scan.max_workers > 0) g->threads = std::min<idx_t>(g->threads, static_cast<idx_t>(scan.max_workers));
+  return g;
+}
+
+duckdb::unique_ptr<duckdb::LocalTableFunctionState> init_local(duckdb::ExecutionContext& context, duckdb::TableFunctionInitInput&, duckdb::GlobalTableFunctionState*) {
+  return duckdb::make_uniq<LocalState>(context.client);
+}
+
+// ---- results
+
+std::string type_text(const std::shared_ptr<arrow::DataType>& t) { return t->ToString(); }
+
+// The columns of a batch of results in DuckDB's layout.
+void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<arrow::RecordBatch>& batch) {
+  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
+  if (python::eval_type::is_struct_result(scan.header.eval_type)) {
+    if (batch->num_columns() < 1 || batch->column(0)->type_id() != arrow::Type::STRUCT) {
+      throw SparkError::Plain(ErrorKind::kPython, "The Python function returned " + batch->schema()->ToString() + " where a struct is due.");
+    }
+    auto flat = std::static_pointer_cast<arrow::StructArray>(batch->column(0))->Flatten();
+    if (!flat.ok()) throw internal_error("Arrow: " + flat.status().ToString());
+    for (const auto& c : *flat) columns.push_back(c->data());
+  } else {
+    for (int i = 0; i < batch->num_columns(); ++i) columns.push_back(batch->column_data(i));
+  }
+  if (columns.size() < scan.results.size()) {
+    throw SparkError::Plain(ErrorKind::kPython, "The Python function returned " + std::to_string(columns.size()) + " columns where " +
+                                                    std::to_string(scan.results.size()) + " are due.");
+  }
+  columns.resize(scan.results.size());
+  arrow::FieldVector fields;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    try {
+      columns[i] = fit_to_duckdb(columns[i], scan.results[i]);
+    } catch (const SparkError&) {
+      throw SparkError(ErrorKind::kSpark, "ARROW_TYPE_MISMATCH",
+                       {{"operation", "Python function"}, {"outputTypes", scan.results[i].sql()}, {"actualDataTypes", type_text(columns[i]->type)}});
+    }
+    fields.push_back(arrow::field("c" + std::to_string(i), columns[i]->type));
+  }
+  auto fitted = arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), columns);
+  l.result = std::make_shared<duckdb::ArrowArrayWrapper>();
+  l.result_schema = duckdb::ArrowSchemaWrapper();
+  auto status = arrow::ExportRecordBatch(*fitted, reinterpret_cast<::ArrowArray*>(&l.result->arrow_array), reinterpret_cast<::ArrowSchema*>(&l.result_schema.arrow_schema));
+  if (!status.ok()) throw internal_error("Arrow: " + status.ToString());
+  l.result_types = duckdb::ArrowTableSchema();
+  duckdb::ArrowTableFunction::PopulateArrowTableSchema(l.context, l.result_types, l.result_schema.arrow_schema);
+  l.result_scan = std::make_unique<duckdb::ArrowScanLocalState>(duckdb::make_uniq<duckdb::ArrowArrayWrapper>(), l.context);
+  l.result_scan->chunk = duckdb::shared_ptr<duckdb::ArrowArrayWrapper>(new duckdb::ArrowArrayWrapper(std::move(*l.result)));
+  if (scan.shape == Shape::kTable) {
+    // A batch belongs to the next row; what comes after the last row's is of terminate() and stands beside the last row.
+    while (!l.pass.empty() && l.pass.front().count == 0) l.pass.pop_front();
+    if (!l.pass.empty()) {
+      auto& front = l.pass.front();
+      l.row = front;
+      l.batch_index = front.batch;
+      ++front.from;
+      if (--front.count == 0 && front.last && l.ahead > 0) --l.ahead;
+    }
+  }
+  l.result_rows = static_cast<idx_t>(batch->num_rows());
+  l.result_at = 0;
+}
+
+// The next rows of the result, at most limit, in l.converted.
+idx_t convert(const PythonScan& scan, LocalState& l, idx_t limit) {
+  idx_t rows = std::min<idx_t>({limit, l.result_rows - l.result_at, STANDARD_VECTOR_SIZE});
+  if (l.converted.ColumnCount() == 0 && !scan.results.empty()) {
+    duckdb::vector<duckdb::LogicalType> types;
+    for (const auto& t : scan.results) types.push_back(to_duckdb(t));
+    l.converted.Initialize(duckdb::Allocator::Get(l.context), types);
+  }
+  l.converted.Reset();
+  l.converted.SetCardinality(rows);
+  if (!scan.results.empty()) {
+    l.result_scan->Reset();
+    l.result_scan->chunk_offset = l.result_at;
+    duckdb::ArrowTableFunction::ArrowToDuckDB(*l.result_scan, l.result_types.GetColumns(), l.converted, false);
+  }
+  l.result_at += rows;
+  return rows;
+}
+
+void fill(const PythonScan& scan, const GlobalState& g, LocalState& l, const PassRows* pass, idx_t rows, duckdb::DataChunk& output) {
+  for (size_t i = 0; i < g.columns.size(); ++i) {
+    idx_t c = g.columns[i];
+    auto& to = output.data[i];
+    if (c < scan.pass.size()) {
+      auto& from = (pass ? *pass : l.row).chunk->data[g.input->position(c)];
+      if (pass) {
+        to.Slice(from, pass->from, pass->from + rows);
+      } else {
+        // Results of one row: it stands beside each of them.
+        duckdb::SelectionVector same(rows);
+        for (idx_t r = 0; r < rows; ++r) same.set_index(r, l.row.from);
+        to.Slice(from, same, rows);
+      }
+    } else if (c - scan.pass.size() < scan.results.size()) {
+      to.Reference(l.converted.data[c - scan.pass.size()]);
+    } else {
+      to.Reference(duckdb::Value(to.GetType()));  // a plan that wants the number of rows only
+    }
+  }
+  output.SetCardinality(rows);
+}
+
+// Hands out rows of the result at hand. false: there are none.
+bool emit(const PythonScan& scan, const GlobalState& g, LocalState& l, duckdb::DataChunk& output) {
+  while (l.result_at < l.result_rows) {
+    if (!g.input->passes()) {
+      idx_t rows = convert(scan, l, STANDARD_VECTOR_SIZE);
+      fill(scan, g, l, nullptr, rows, output);
+      return true;
+    }
+    if (scan.shape == Shape::kTable) {
+      idx_t rows = convert(scan, l, STANDARD_VECTOR_SIZE);
+      fill(scan, g, l, nullptr, rows, output);
+      return true;
+    }
+    if (l.pass.empty()) throw SparkError::Plain(ErrorKind::kPython, "The Python function returned more rows than it was given.");
+    auto& front = l.pass.front();
+    if (front.count == 0) {
+      l.pass.pop_front();
+      continue;
+    }
+    idx_t rows = convert(scan, l, front.count);
+    l.batch_index = front.batch;
+    fill(scan, g, l, &front, rows, output);
+    front.from += rows;
+    front.count -= rows;
+    if (front.count == 0) {
+      if (front.last && l.ahead > 0) --l.ahead;
+      l.pass.pop_front();
+    }
+    return true;
+  }
+  return false;
+}
+
+// The number of the batch whose rows are handed out next.
+idx_t next_batch(const LocalState& l) {
+  for (const auto& p : l.pass) {
+    if (p.count > 0) return p.batch;
+  }
+  return l.batch_index;
+}
+
+void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChunk& output) {
+  // Small pieces (a row a group) are put together.
+  auto gathered = [&] {
+    if (l.gathered.size() == 0) return false;
+    output.Move(l.gathered);
+    l.gathered.Destroy();
+    return true;
+  };
+  for (;;) {
+    output.Reset();
+    // What is put together has one batch number.
+    if (l.gathered.size() > 0 && l.result_at < l.result_rows && scan.shape == Shape::kRows && next_batch(l) != l.batch_index && gathered()) return;
+    if (emit(scan, g, l, output)) {
+      if (output.size() >= STANDARD_VECTOR_SIZE / 4 && l.gathered.size() == 0) return;
+      if (l.gathered.ColumnCount() == 0) l.gathered.Initialize(duckdb::Allocator::Get(l.context), output.GetTypes());
+      if (l.gathered.size() + output.size() > STANDARD_VECTOR_SIZE) {
+        duckdb::DataChunk full;
+        full.Move(l.gathered);
+        l.gathered.Initialize(duckdb::Allocator::Get(l.context), output.GetTypes());
+        l.gathered.Append(output);
+        output.Move(full);
+        return;
+      }
+      l.gathered.Append(output);
+      continue;
+    }
+    if (l.done) {
+      if (gathered()) return;
+      output.SetCardinality(0);
+      return;
+    }
+    bool answered = l.task && l.task->readable();
+    if (!answered && !l.input_done) {
+      bool more = l.ahead < kSentAhead;
+      if (!more && l.task->sending()) {
+        if (gathered()) return;
+        l.task->wait();
+        continue;
+      }
+      if (more || scan.iterator || scan.shape != Shape::kRows) {
+        auto batch = g.input->next();
+        if (batch) {
+          if (!l.task) {
+            l.task = std::make_unique<Task>(scan, g.partitions++, [&context = l.context, &g] { return context.IsInterrupted() || g.failed.load(); });
+          }
+          if (!g.input->passes()) l.batch_index = batch->number;
+          if (batch->groups.empty()) l.task->send(batch->rows);
+          for (const auto& group : batch->groups) l.task->send_group(group, g.input->schemas());
+          ++l.ahead;
+          for (auto& p : batch->pass) l.pass.push_back(std::move(p));
+          continue;
+        }
+        l.input_done = true;
+        if (!l.task) {
+          if (scan.shape != Shape::kMap || g.partitions.load() > 0 || g.ran_empty.exchange(true)) {
+            l.done = true;
+            continue;
+          }
+          l.task = std::make_unique<Task>(scan, g.partitions++, [&context = l.context, &g] { return context.IsInterrupted() || g.failed.load(); });
+        }
+        l.task->finish(g.input->grouped() ? nullptr : g.input->schemas()[0]);
+        continue;
+      }
+    }
+    if (!answered && gathered()) return;
+    auto batch = l.task->next();
+    if (!batch) {
+      bool left = scan.shape != Shape::kTable && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; });
+      if (left) throw SparkError::Plain(ErrorKind::kPython, "The Python function returned fewer rows than it was given.");
+      l.done = true;
+      l.task.reset();
+      continue;
+    }
+    take_result(scan, l, batch);
+    if (!g.input->passes()) l.ahead = 0;
+  }
+}
+
+void scan_function(duckdb::ClientContext& context, duckdb::TableFunctionInput& input, duckdb::DataChunk& output) {
+  auto& scan = *input.bind_data->Cast<BindData>().scan;
+  auto& g = input.global_state->Cast<GlobalState>();
+  auto& l = input.local_state->Cast<LocalState>();
+  try {
+    run(scan, g, l, output);
+  } catch (const SparkError& e) {
+    g.failed = true;
+    l.task.reset();
+    fail(e);
+  } catch (const python::WorkerInterrupted&) {
+    l.task.reset();
+    throw duckdb::InterruptException();
+  } catch (...) {
+    g.failed = true;
+    l.task.reset();
+    throw;
+  }
+}
+
+duckdb::OperatorPartitionData partition_data(duckdb::ClientContext&, duckdb::TableFunctionGetPartitionInput& input) {
+  if (input.partition_info.RequiresPartitionColumns()) throw duckdb::InternalException("tarn_python: no partition columns");
+  return duckdb::OperatorPartitionData(input.local_state->Cast<LocalState>().batch_index);
+}
+
+}  // namespace
+
+void Runtime::interrupt() {
+  std::lock_guard lock(mu_);
+  interrupted_ = true;
+  for (auto* c : connections_) c->Interrupt();
+}
+void Runtime::add(duckdb::Connection* connection) {
+  std::lock_guard lock(mu_);
+  connections_.insert(connection);
+  if (interrupted_) throw duckdb::InterruptException();
+}
+void Runtime::remove(duckdb::Connection* connection) {
+  std::lock_guard lock(mu_);
+  connections_.erase(connection);
+}
+
+void register_python_scan(duckdb::DatabaseInstance& database) {
+  duckdb::TableFunction f("tarn_python", {duckdb::LogicalType::UBIGINT}, scan_function, bind, init_global, init_local);
+  f.projection_pushdown = true;
+  f.get_partition_data = partition_data;
+  duckdb::ExtensionLoader loader(database, "tarn");
+  loader.RegisterFunction(f);
+}
+
+PythonScanHandle::PythonScanHandle(std::shared_ptr<const PythonScan> scan) {
+  std::lock_guard lock(registry_mu);
+  id_ = next_handle++;
+  registry[id_] = std::move(scan);
+}
+PythonScanHandle::~PythonScanHandle() {
+  std::shared_ptr<const PythonScan> last;
+  std::lock_guard lock(registry_mu);
+  auto it = registry.find(id_);
+  if (it == registry.end()) return;
+  last = std::move(it->second);
+  registry.erase(it);
+}
+std::string PythonScanHandle::sql() const { return "tarn_python(" + std::to_string(id_) + "::UBIGINT)"; }
+
+}  // namespace tarn::engine::python_functions

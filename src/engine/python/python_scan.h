@@ -1,0 +1,94 @@
+#pragma once
+// A DuckDB table function whose rows come from Python workers. It runs a query of its own (the rows that functions see), sends them as
+// Arrow to workers of the session and hands out what comes back. Several threads take batches of that query in turn, a worker each; batch
+// numbers keep the order of rows. Memory is bounded: a thread sends the next batch when the worker has answered or asks for more.
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "plan/types.h"
+#include "python/task_header.h"
+#include "python/worker_pool.h"
+
+namespace duckdb {
+class Connection;
+class DatabaseInstance;
+}  // namespace duckdb
+
+namespace tarn::engine {
+
+class ArtifactStore;
+class Database;
+
+namespace python_functions {
+
+// What an operation lends to the functions of its plans. Outlives their execution.
+struct Runtime {
+  Database* database = nullptr;
+  python::WorkerPool* pool = nullptr;
+  python::Environment environment;
+  std::string directory;                           // of the session's files, see add_files(); empty: none
+  std::vector<std::string> includes;               // archives in it for the path
+  const ArtifactStore* artifacts = nullptr;
+  // Ends the queries that feed functions, now and in the future. Thread-safe.
+  void interrupt();
+  void add(duckdb::Connection* connection);
+  void remove(duckdb::Connection* connection);
+
+ private:
+  std::mutex mu_;
+  bool interrupted_ = false;                       // guarded by mu_
+  std::set<duckdb::Connection*> connections_;      // guarded by mu_
+};
+
+struct Column {
+  std::string sql;       // over the columns of the query
+  std::string name;      // the field's name for Python
+  plan::DataType type;
+};
+
+struct PythonScan {
+  // kRows: a result row per row. kMap: any number of result rows. kGroups: one result row per group, behind the group's first row.
+  // kGroupMap: any number per group. kCogroups: the same for two sides. kWindow: a result row per row, sent group by group.
+  // kTable: any number of result rows per row, behind that row.
+  enum class Shape { kRows, kMap, kGroups, kGroupMap, kCogroups, kWindow, kTable } shape = Shape::kRows;
+  std::string sql;                    // the query
+  std::vector<Column> pass;           // columns handed through: the first of the output
+  std::vector<Column> sent;           // what Python sees
+  size_t left = 0;                    // kCogroups: how many of sent belong to the left side
+  std::string side;                   // kCogroups: the column that is 0 for rows of the left side, 1 for the right
+  std::vector<std::string> keys, order;   // grouped shapes: keys of groups, further items of ORDER BY
+  std::vector<plan::DataType> results;
+  bool iterator = false;              // one call sees all batches: results need not follow each
+  bool outer = false;                 // kTable: a row without results comes once, with nulls
+  python::TaskHeader header;
+  std::shared_ptr<python::TableFunction> table_function;
+  std::shared_ptr<Runtime> runtime;
+  std::string zone;
+  bool large_types = false;
+  int64_t max_rows = 10000, max_bytes = 64 << 20;   // of a batch
+  int64_t idle_timeout_ms = 0;
+  int64_t max_workers = 0;            // 0: as many as threads
+};
+
+// Registers the table function. Once per database.
+void register_python_scan(duckdb::DatabaseInstance& database);
+
+// A scan that SQL text can name while this object lives.
+class PythonScanHandle {
+ public:
+  explicit PythonScanHandle(std::shared_ptr<const PythonScan> scan);
+  ~PythonScanHandle();
+  PythonScanHandle(const PythonScanHandle&) = delete;
+  // "tarn_python(17)": columns c0, c1 …: pass, then results.
+  std::string sql() const;
+
+ private:
+  uint64_t id_ = 0;
+};
+
+}  // namespace python_functions
+}  // namespace tarn::engine

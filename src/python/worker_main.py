@@ -1,0 +1,354 @@
+# The parent of Python workers: imports what functions need once, then forks a worker per request in a few milliseconds.
+#
+# It is asked over a SOCK_SEQPACKET socket (its number is argv[1]):
+#   b"f" with a socket attached   fork a worker that serves that socket; answer: its pid, int32
+#   b"k" + pid (int32)            kill the worker and everything in its process group; answer: its wait status, int32
+# It ends when the server does (the socket closes), and takes all workers along. Workers that are not asked for again stay zombies
+# until "k", so that a pid is never somebody else's.
+#
+# A worker speaks PySpark's worker protocol, preceded by one frame of JSON per task: {"env": {...}, "types": {...}}.
+import ctypes
+import gc
+import io
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent):
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Receiver(io.RawIOBase):
+    """The task's input. Before it waits for more, everything computed so far is sent: the server never waits for a full buffer."""
+
+    def __init__(self, sock, out):
+        self.sock, self.out = sock, out
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self.out.flush()
+        return self.sock.recv_into(buffer)
+
+
+class Sender(io.RawIOBase):
+    def __init__(self, sock):
+        self.sock = sock
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return self.sock.send(data)
+
+
+def read_exactly(stream, size):
+    data = stream.read(size)
+    if len(data) != size:
+        os._exit(0)  # the server has let go of this worker
+    return data
+
+
+def serve(sock):
+    import pyspark.worker as worker
+
+    out = io.BufferedWriter(Sender(sock), 1 << 16)
+    inp = io.BufferedReader(Receiver(sock, out), 1 << 16)
+    install_adapters(worker)
+    environment = dict(os.environ)
+    directory = os.getcwd()
+    while True:
+        (size,) = struct.unpack("!i", read_exactly(inp, 4))
+        prelude = json.loads(read_exactly(inp, size))
+        os.environ.clear()
+        os.environ.update(environment)
+        os.environ.update(prelude["env"])
+        TASK.clear()
+        TASK.update(prelude)
+        if prelude.get("directory"):
+            os.chdir(prelude["directory"])
+        try:
+            worker.main(inp, out)
+        except SystemExit:
+            try:
+                out.flush()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(1)
+        out.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.chdir(directory)
+        gc.collect()
+
+
+# ---- Functions that Spark feeds with pickled rows (eval types 100 and 300). The server sends Arrow to them too; what Python rows the
+# function sees and how its results become column values follows Spark's EvaluatePython: a value of another type than declared is null,
+# numbers are narrowed as Java does.
+
+TASK = {}
+
+
+def install_adapters(worker):
+    from pyspark.serializers import Serializer
+
+    class PickledRows(Serializer):
+        def __init__(self, *args):
+            self.counts = []
+
+        def load_stream(self, stream):
+            import pyarrow as pa
+            from pyspark.sql.conversion import ArrowTableToRowsConversion
+            from pyspark.sql.types import _parse_datatype_json_string
+
+            fields = _parse_datatype_json_string(TASK["types"]["input"]).fields
+            converters = [ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=False) for f in fields]
+            for batch in pa.ipc.open_stream(stream):
+                self.counts.append(batch.num_rows)
+                columns = []
+                for column, convert in zip(batch.itercolumns(), converters):
+                    values = ArrowTableToRowsConversion._to_pylist(column)
+                    columns.append(values if convert is None else [convert(v) for v in values])
+                if columns:
+                    yield from zip(*columns)
+                else:
+                    for _ in range(batch.num_rows):
+                        yield ()
+
+        def dump_stream(self, iterator, stream):
+            import pyarrow as pa
+            from pyspark.sql.pandas.types import to_arrow_type
+            from pyspark.sql.types import _parse_datatype_json_string
+            from pyspark.serializers import write_int
+
+            types = [_parse_datatype_json_string(t) for t in TASK["types"]["output"]]
+            arrow = [to_arrow_type(t, timezone="UTC") for t in types]
+            coercions = [coercion(t) for t in types]
+            schema = pa.schema([pa.field("_%d" % i, t) for i, t in enumerate(arrow)])
+            writer = None
+            rows = []
+            if TASK["types"].get("table"):
+                yield_tables(iterator, stream, types[0], arrow[0], coercions[0])
+                return
+            try:
+                for value in iterator:
+                    rows.append(value if len(types) > 1 else (value,))
+                    if len(rows) < self.counts[0]:
+                        continue
+                    arrays = [pa.array([c(r[i]) for r in rows], type=t) for i, (c, t) in enumerate(zip(coercions, arrow))]
+                    if writer is None:
+                        write_int(-6, stream)
+                        writer = pa.RecordBatchStreamWriter(stream, schema)
+                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+                    del self.counts[0]
+                    rows = []
+                    while self.counts and self.counts[0] == 0:
+                        del self.counts[0]
+            finally:
+                if writer is not None:
+                    writer.close()
+
+    batched = worker.BatchedSerializer
+    worker.BatchedSerializer = lambda *args: PickledRows() if TASK.get("types") else batched(*args)
+
+
+def yield_tables(iterator, stream, data_type, arrow_type, coerce):
+    """A batch for each row of the input, and for what terminate() gives."""
+    import pyarrow as pa
+    from pyspark.serializers import write_int
+
+    schema = pa.schema([pa.field("_0", arrow_type)])
+    writer = None
+    try:
+        for rows in iterator:
+            batch = pa.RecordBatch.from_arrays([pa.array([coerce(r) for r in rows], type=arrow_type)], schema=schema)
+            if writer is None:
+                write_int(-6, stream)
+                writer = pa.RecordBatchStreamWriter(stream, schema)
+            writer.write_batch(batch)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def coercion(data_type):
+    import datetime
+    import decimal
+    from pyspark.sql import types as t
+
+    kind = type(data_type)
+    if kind is t.BooleanType:
+        return lambda v: v if type(v) is bool else None
+    if kind in (t.ByteType, t.ShortType, t.IntegerType, t.LongType):
+        bits = {t.ByteType: 8, t.ShortType: 16, t.IntegerType: 32, t.LongType: 64}[kind]
+        half, whole = 1 << (bits - 1), 1 << bits
+
+        def integer(v):
+            if type(v) is bool or not isinstance(v, int) or not -(1 << 63) <= v < (1 << 63):
+                return None
+            return (v + half) % whole - half
+
+        return integer
+    if kind in (t.FloatType, t.DoubleType):
+        return lambda v: v if isinstance(v, float) else None
+    if isinstance(data_type, t.DecimalType):
+        quantum = decimal.Decimal(1).scaleb(-data_type.scale)
+        limit = decimal.Decimal(10) ** (data_type.precision - data_type.scale)
+        context = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_UP)
+
+        def dec(v):
+            if not isinstance(v, decimal.Decimal) or not v.is_finite():
+                return None
+            v = v.quantize(quantum, context=context)
+            return v if abs(v) < limit else None
+
+        return dec
+    if kind is t.DateType:
+        epoch = datetime.date(1970, 1, 1)
+        return lambda v: epoch + datetime.timedelta(days=v) if type(v) is int else None
+    if kind is t.TimestampType:
+        start = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+        return lambda v: start + datetime.timedelta(microseconds=v) if type(v) is int else None
+    if kind is t.TimestampNTZType:
+        naive = datetime.datetime(1970, 1, 1)
+        return lambda v: naive + datetime.timedelta(microseconds=v) if type(v) is int else None
+    if kind is t.DayTimeIntervalType:
+        return lambda v: datetime.timedelta(microseconds=v) if type(v) is int else None
+    if isinstance(data_type, (t.StringType, t.CharType, t.VarcharType)):
+        return lambda v: None if v is None else v if type(v) is str else java_text(v)
+    if kind is t.BinaryType:
+
+        def binary(v):
+            if isinstance(v, str):
+                return v.encode("utf-8")
+            return bytes(v) if isinstance(v, (bytes, bytearray)) else None
+
+        return binary
+    if kind is t.ArrayType:
+        element = coercion(data_type.elementType)
+
+        def array(v):
+            import array as arrays
+
+            return [element(x) for x in v] if isinstance(v, (list, tuple, arrays.array)) else None
+
+        return array
+    if kind is t.MapType:
+        key, value = coercion(data_type.keyType), coercion(data_type.valueType)
+        return lambda v: [(key(k), value(x)) for k, x in v.items()] if isinstance(v, dict) else None
+    if kind is t.StructType:
+        names = data_type.names
+        parts = [coercion(f.dataType) for f in data_type.fields]
+
+        def struct_value(v):
+            if not isinstance(v, (tuple, list)):
+                return None
+            if len(v) != len(names):
+                raise ValueError("Input row doesn't have expected number of values required by the schema. "
+                                 "%d fields are required while %d values are provided." % (len(names), len(v)))
+            return {n: c(x) for n, c, x in zip(names, parts, v)}
+
+        return struct_value
+    if isinstance(data_type, t.UserDefinedType):
+        return coercion(data_type.sqlType())
+    if kind is t.NullType:
+        return lambda v: None
+    return lambda v: v
+
+
+def java_text(v):
+    """A value as Java prints the object that Python's pickle becomes there."""
+    if v is None:
+        return "null"
+    if isinstance(v, bool):
+        return "true" if v else "false"
+    if isinstance(v, str):
+        return v
+    if isinstance(v, float):
+        if v != v:
+            return "NaN"
+        if v in (float("inf"), float("-inf")):
+            return "Infinity" if v > 0 else "-Infinity"
+        if v == 0 or 1e-3 <= abs(v) < 1e7:
+            return repr(v) if "e" not in repr(v) else format(v, "f")
+        mantissa, _, exponent = format(v, ".17e").partition("e")
+        digits = repr(v)
+        mantissa, _, exponent = (digits if "e" in digits else "%.*e" % (max(len(digits.replace("-", "").replace(".", "").strip("0")) - 1, 1), v)).partition("e")
+        if "." not in mantissa:
+            mantissa += ".0"
+        return mantissa + "E" + str(int(exponent))
+    if isinstance(v, dict):
+        return "{" + ", ".join(java_text(k) + "=" + java_text(x) for k, x in v.items()) + "}"
+    if isinstance(v, (list, tuple)):
+        return "[" + ", ".join(java_text(x) for x in v) + "]"
+    return str(v)
+
+
+def main():
+    control = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        import pyspark
+        import pyspark.worker  # noqa: F401
+        import pandas  # noqa: F401
+        import pyarrow.ipc  # noqa: F401
+        import pyspark.sql.pandas.serializers  # noqa: F401
+    except Exception as e:  # the server tells whoever needs a function
+        control.send(json.dumps({"error": "%s: %s" % (type(e).__name__, e), "executable": sys.executable}).encode())
+        return
+    hello = {"python": "%d.%d" % sys.version_info[:2], "pyspark": pyspark.__version__, "pid": os.getpid()}
+    control.send(json.dumps(hello).encode())
+    memory = int(os.environ.get("PYSPARK_EXECUTOR_MEMORY_MB", "-1"))
+    os.environ.pop("PYSPARK_EXECUTOR_MEMORY_MB", None)
+    gc.collect()
+    gc.freeze()
+    me = os.getpid()
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 64, 1)
+        if not message:
+            return
+        if message[:1] == b"f":
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    die_with_parent(me)
+                    control.close()
+                    os.setpgid(0, 0)
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                    if memory > 0:
+                        resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+                    serve(socket.socket(fileno=fds[0]))
+                except BaseException:
+                    import traceback
+
+                    traceback.print_exc()
+                finally:
+                    os._exit(1)
+            os.close(fds[0])
+            control.send(struct.pack("!i", pid))
+        elif message[:1] == b"k":
+            (pid,) = struct.unpack("!i", message[1:5])
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except OSError:
+                pass
+            try:
+                os.kill(pid, signal.SIGKILL)
+                status = os.waitpid(pid, 0)[1]
+            except OSError:
+                status = 0
+            control.send(struct.pack("!i", status))
+
+
+main()

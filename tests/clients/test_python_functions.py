@@ -1,0 +1,253 @@
+"""Python functions of a real client: every kind, its types and nulls. Expected values are Spark's."""
+import datetime
+import decimal
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.sql import Row, Window
+from pyspark.sql import functions as F
+from pyspark.sql.functions import arrow_udf, pandas_udf, udf
+from pyspark.sql.types import (ArrayType, DateType, DecimalType, DoubleType, IntegerType, LongType, MapType, StringType, StructField, StructType,
+                               TimestampType)
+
+
+@pytest.fixture(scope="module")
+def spark(cluster):
+    session = cluster.session()
+    session.conf.set("spark.sql.session.timeZone", "America/New_York")
+    return session
+
+
+def values(df):
+    return [tuple(r) for r in df.collect()]
+
+
+@pytest.mark.parametrize("use_arrow", [True, False])
+def test_a_function_of_rows(spark, use_arrow):
+    plus = udf(lambda a, b: None if a is None else a + b, "bigint", useArrow=use_arrow)
+    df = spark.createDataFrame([(1, 10), (None, 20), (3, 30)], "a bigint, b bigint")
+    assert values(df.select("b", plus("a", "b"))) == [(10, 11), (20, None), (30, 33)]
+
+
+@pytest.mark.parametrize("use_arrow", [True, False])
+def test_many_rows_keep_their_order_and_values(spark, use_arrow):
+    twice = udf(lambda v: v * 2, "bigint", useArrow=use_arrow)
+    rows = spark.range(50_000).select("id", twice("id").alias("t")).toPandas()
+    assert (rows["t"] == rows["id"] * 2).all() and (rows["id"].to_numpy() == range(50_000)).all()
+
+
+@pytest.mark.parametrize("use_arrow", [True, False])
+@pytest.mark.parametrize("type_,value", [
+    ("boolean", True), ("tinyint", -7), ("smallint", 300), ("int", 70000), ("bigint", 1 << 40), ("float", 0.5), ("double", -1.25),
+    ("string", "ä€😀"), ("binary", b"\x00\xff"), ("decimal(20,4)", decimal.Decimal("123456789.1234")), ("date", datetime.date(1969, 12, 31)),
+    ("timestamp", datetime.datetime(2024, 3, 10, 3, 30, 0, 123456)), ("timestamp_ntz", datetime.datetime(2024, 3, 10, 2, 30)),
+    ("array<int>", [1, None, 3]), ("map<string,int>", {"a": 1, "b": None}), ("struct<x:int,y:string>", Row(x=1, y=None)),
+    ("array<struct<a:int>>", [Row(a=1), None]), ("interval day to second", datetime.timedelta(days=1, microseconds=3)),
+])
+def test_every_type_goes_in_and_comes_out(spark, use_arrow, type_, value):
+    same = udf(lambda v: v, type_, useArrow=use_arrow)
+    df = spark.createDataFrame([(value,), (None,)], f"v {type_}")
+    assert values(df.select(same("v"))) == [(value,), (None,)]
+
+
+def test_functions_see_the_types_that_spark_gives_them(spark):
+    kind = udf(lambda *v: ",".join(type(x).__name__ for x in v), "string")
+    row = spark.sql("SELECT 1 AS a, 1.5D AS b, 1.5 AS c, 'x' AS d, DATE'2020-01-01' AS e, TIMESTAMP'2020-01-01 00:00:00' AS f, array(1) AS g, "
+                    "map('a', 1) AS h, named_struct('a', 1) AS i")
+    assert values(row.select(kind(*row.columns))) == [("int,float,Decimal,str,date,datetime,list,dict,Row",)]
+
+
+def test_a_pickled_function_of_another_type_than_declared_is_null(spark):
+    df = spark.range(1)
+    assert values(df.select(udf(lambda v: "x", "int", useArrow=False)("id"))) == [(None,)]
+    assert values(df.select(udf(lambda v: 1, "string", useArrow=False)("id"))) == [("1",)]
+    assert values(df.select(udf(lambda v: [1, True, None], "string", useArrow=False)("id"))) == [("[1, true, null]",)]
+    assert values(df.select(udf(lambda v: 1, "double", useArrow=False)("id"))) == [(None,)]
+
+
+def test_registered_functions_in_sql(spark):
+    spark.udf.register("py_upper", lambda s: s.upper(), "string")
+    spark.udf.register("py_len", pandas_udf(lambda s: s.str.len(), "bigint"))
+    assert values(spark.sql("SELECT py_upper(v), py_len(v) FROM VALUES ('a'), ('bcd') AS t(v) WHERE py_len(v) > 0")) == [("A", 1), ("BCD", 3)]
+    assert values(spark.sql("SELECT py_upper(v), count(*) FROM VALUES ('a'), ('A'), ('b') AS t(v) GROUP BY py_upper(v) ORDER BY 1")) == [("A", 2), ("B", 1)]
+    assert values(spark.sql("SELECT py_upper(max(v)) FROM VALUES ('a'), ('b') AS t(v)")) == [("B",)]
+
+
+def test_named_arguments(spark):
+    minus = udf(lambda a, b: a - b, "int")
+    assert values(spark.range(1).select(minus(b=F.lit(1), a=F.lit(10)))) == [(9,)]
+
+
+def test_scalar_pandas_and_arrow_functions(spark):
+    df = spark.range(5)
+
+    @pandas_udf("bigint")
+    def series(v: pd.Series) -> pd.Series:
+        return v + 1
+
+    @arrow_udf("bigint")
+    def array(v: pa.Array) -> pa.Array:
+        return pa.compute.multiply(v, 3)
+
+    @pandas_udf("a bigint, b string")
+    def frame(v: pd.Series) -> pd.DataFrame:
+        return pd.DataFrame({"a": v, "b": v.astype(str)})
+
+    assert values(df.select(series("id"), array("id"), series(series("id")))) == [(i + 1, 3 * i, i + 2) for i in range(5)]
+    assert values(df.select(frame("id").alias("s")).select("s.*")) == [(i, str(i)) for i in range(5)]
+
+
+def test_iterator_functions_see_every_batch(spark):
+    from typing import Iterator
+
+    @pandas_udf("bigint")
+    def shifted(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        offset = 100
+        for b in batches:
+            yield b + offset
+
+    assert values(spark.range(30_000).select(F.sum(shifted("id")))) == [(sum(range(30_000)) + 30_000 * 100,)]
+
+
+def test_batches_have_the_configured_size(cluster):
+    spark = cluster.session()
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "3")
+    size = pandas_udf(lambda v: pd.Series([len(v)] * len(v)), "bigint")
+    assert values(spark.range(0, 10, 1, 1).select("id", size("id"))) == [(i, 3 if i < 9 else 1) for i in range(10)]
+
+
+def test_grouped_aggregates(spark):
+    mean = pandas_udf(lambda v: float(v.mean()), "double")
+
+    @pandas_udf("double")
+    def weighted(v: pd.Series, w: pd.Series) -> float:
+        return float((v * w).sum() / w.sum())
+
+    df = spark.createDataFrame([(1, 1.0, 1.0), (1, 3.0, 3.0), (2, 5.0, 1.0), (None, 7.0, 1.0)], "k int, v double, w double")
+    got = values(df.groupBy("k").agg(weighted("v", "w").alias("m"), weighted("w", "w")).orderBy("k"))
+    assert got == [(None, 7.0, 1.0), (1, 2.5, 2.5), (2, 5.0, 1.0)]
+    assert values(df.agg(weighted("v", "w"))) == [(22.0 / 6,)]
+    assert values(df.groupBy((F.col("k") + 1).alias("n")).agg(weighted("v", "w") + 1).orderBy("n")) == [(None, 8.0), (2, 3.5), (3, 6.0)]
+    spark.udf.register("py_weighted", weighted)
+    assert values(spark.sql("SELECT k, py_weighted(v, w) FROM VALUES (1, 1.0D, 1.0D), (1, 3.0D, 1.0D) AS t(k, v, w) GROUP BY k")) == [(1, 2.0)]
+    del mean
+
+
+def test_aggregates_over_windows(spark):
+    @pandas_udf("double")
+    def mean(v: pd.Series) -> float:
+        return float(v.mean())
+
+    df = spark.createDataFrame([(1, 1.0), (1, 2.0), (1, 6.0), (2, 4.0)], "k int, v double")
+    whole = Window.partitionBy("k")
+    moving = Window.partitionBy("k").orderBy("v").rowsBetween(-1, 0)
+    got = values(df.select("k", "v", mean("v").over(whole), mean("v").over(moving), F.sum("v").over(whole)).orderBy("k", "v"))
+    assert got == [(1, 1.0, 3.0, 1.0, 9.0), (1, 2.0, 3.0, 1.5, 9.0), (1, 6.0, 3.0, 4.0, 9.0), (2, 4.0, 4.0, 4.0, 4.0)]
+
+
+def test_map_in_pandas_and_arrow(spark):
+    df = spark.range(10_000)
+
+    def halves(frames):
+        for f in frames:
+            yield f[f["id"] % 2 == 0]
+
+    def batches(it):
+        for b in it:
+            yield b.slice(0, b.num_rows)
+
+    assert df.mapInPandas(halves, "id bigint").count() == 5000
+    assert values(df.mapInArrow(batches, df.schema).agg(F.sum("id"))) == [(49_995_000,)]
+    assert df.limit(0).mapInPandas(halves, "id bigint").count() == 0
+
+
+def test_apply_in_pandas_and_arrow(spark):
+    df = spark.createDataFrame([(1, 1.0), (1, 2.0), (2, 3.0), (None, 4.0)], "k bigint, v double")
+
+    def centred(key, frame):
+        return frame.assign(v=frame.v - frame.v.mean(), n=len(frame), key=key[0])
+
+    got = df.groupBy("k").applyInPandas(centred, "k bigint, v double, n int").orderBy("k", "v")
+    with pytest.raises(Exception, match="RESULT_COLUMN_NAMES_MISMATCH"):
+        got.collect()
+    got = df.groupBy("k").applyInPandas(lambda f: f.assign(v=f.v - f.v.mean()), "k bigint, v double")
+    assert values(got.orderBy("k", "v")) == [(None, 0.0), (1, -0.5), (1, 0.5), (2, 0.0)]
+
+    def total(table: pa.Table) -> pa.Table:
+        return pa.table({"k": [table["k"][0]], "s": [pa.compute.sum(table["v"])]}, schema=pa.schema([("k", pa.int64()), ("s", pa.float64())]))
+
+    assert values(df.groupBy("k").applyInArrow(total, "k bigint, s double").orderBy("k")) == [(None, 4.0), (1, 3.0), (2, 3.0)]
+    assert values(df.groupBy((F.col("k") % 2).alias("odd")).applyInPandas(lambda k, f: pd.DataFrame({"o": [k[0]], "n": [len(f)]}), "o double, n int")
+                  .filter("o = 1")) == [(1.0, 2)]
+    many = spark.range(3000).withColumn("g", F.col("id") % 1000)
+    assert values(many.groupBy("g").applyInPandas(lambda f: pd.DataFrame({"n": [len(f)]}), "n int").agg(F.sum("n"), F.count("*"))) == [(3000, 1000)]
+
+
+def test_cogrouped_functions(spark):
+    left = spark.createDataFrame([(1, "a"), (2, "b"), (2, "c")], "k int, v string")
+    right = spark.createDataFrame([(2, 10), (3, 20)], "k int, w int")
+
+    def merge(a, b):
+        return pd.DataFrame({"l": ["".join(sorted(a.v))], "r": [int(b.w.sum())]})
+
+    got = left.groupBy("k").cogroup(right.groupBy("k")).applyInPandas(merge, "l string, r int")
+    assert sorted(values(got)) == [("", 20), ("a", 0), ("bc", 10)]
+
+
+def test_functions_in_filters_joins_and_subqueries(spark):
+    even = udf(lambda v: v % 2 == 0, "boolean")
+    same = udf(lambda a, b: a == b, "boolean")
+    df = spark.range(6)
+    assert values(df.filter(even("id") & (F.col("id") > 1))) == [(2,), (4,)]
+    a, b = spark.range(3).alias("a"), spark.range(1, 4).alias("b")
+    assert sorted(values(a.join(b, same(F.col("a.id"), F.col("b.id"))))) == [(1, 1), (2, 2)]
+    df.createOrReplaceTempView("numbers")
+    spark.udf.register("py_even", even)
+    assert values(spark.sql("WITH e AS (SELECT id FROM numbers WHERE py_even(id)) SELECT sum(id) FROM e WHERE id IN (SELECT id FROM numbers WHERE py_even(id + 1 - 1))")) == [(6,)]
+    assert values(spark.sql("SELECT id FROM numbers ORDER BY py_even(id) DESC, id LIMIT 4")) == [(0,), (2,), (4,), (1,)]
+
+
+def test_nondeterministic_functions_run_once_a_row(spark):
+    import random
+
+    draw = udf(lambda: random.random(), "double").asNondeterministic()
+    rows = values(spark.range(50).withColumn("r", draw()).select("r", F.col("r").alias("again"), F.col("r") + 0))
+    assert all(a == b == c for a, b, c in rows) and len({a for a, _, _ in rows}) == 50
+
+
+def test_an_exception_carries_the_users_traceback(spark):
+    from pyspark.errors import PythonException
+
+    def broken_here(v):
+        raise ValueError(f"no {v}")
+
+    with pytest.raises(PythonException) as e:
+        spark.range(1).select(udf(broken_here, "int")("id")).collect()
+    assert "broken_here" in str(e.value) and "ValueError: no 0" in str(e.value)
+    assert values(spark.range(1)) == [(0,)]
+
+
+def test_results_of_the_wrong_length_are_refused(spark):
+    from pyspark.errors import PythonException
+
+    with pytest.raises(PythonException, match="SCHEMA_MISMATCH_FOR_PANDAS_UDF|expected"):
+        spark.range(3).select(pandas_udf(lambda v: v.head(1), "bigint")("id")).collect()
+
+
+def test_files_of_the_session_are_visible(spark, tmp_path):
+    module = tmp_path / "tarn_test_module.py"
+    module.write_text("VALUE = 41\n")
+    spark.addArtifacts(str(module), pyfile=True)
+
+    def use(v):
+        import tarn_test_module
+
+        return tarn_test_module.VALUE + v
+
+    assert values(spark.range(1, 2).select(udf(use, "bigint")("id"))) == [(42,)]
+
+
+def test_limits_do_not_evaluate_everything(spark):
+    slow = udf(lambda v: __import__("time").sleep(0.0005) or v, "bigint")
+    assert len(spark.range(10_000_000).select(slow("id")).head(5)) == 5

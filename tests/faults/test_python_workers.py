@@ -1,0 +1,207 @@
+"""Python functions that misbehave end their query, and nothing else."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from pyspark.errors import PythonException, SparkConnectGrpcException
+from pyspark.sql import functions as F
+from pyspark.sql.functions import pandas_udf, udf
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    import conftest
+
+    c = conftest.Cluster(tmp_path_factory.mktemp("home"))
+    yield c
+    c.stop()
+
+
+@pytest.fixture
+def spark(cluster):
+    spark = cluster.session()
+    yield spark
+    spark.stop()
+
+
+def works(spark):
+    return spark.range(3).select(udf(lambda v: v + 1, "bigint")("id")).toPandas().iloc[:, 0].tolist() == [1, 2, 3]
+
+
+def descendants(pid):
+    out = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout.split()
+    parents = dict(zip(map(int, out[::2]), map(int, out[1::2])))
+    found = {pid}
+    while True:
+        more = {p for p, parent in parents.items() if parent in found} - found
+        if not more:
+            return found - {pid}
+        found |= more
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def exits(v):
+    os._exit(3)
+
+
+def segfault(v):
+    import ctypes
+
+    ctypes.string_at(0)
+
+
+def killed(v):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("function,says", [(exits, "status 3"), (segfault, "signal 11"), (killed, "signal 9")])
+def test_a_worker_that_ends_fails_its_query(cluster, spark, function, says):
+    with pytest.raises(PythonException, match=f"exited unexpectedly.*{says}"):
+        spark.range(5).select(udf(function, "int")("id")).collect()
+    assert works(spark) and cluster.alive()
+
+
+def test_too_much_memory_is_the_functions_error(cluster, spark):
+    with pytest.raises(PythonException, match="MemoryError"):
+        spark.range(1).select(udf(lambda v: len(bytearray(4 << 30)), "bigint")("id")).collect()
+    assert works(spark) and cluster.alive()
+
+
+def test_garbage_on_the_socket_fails_the_query(cluster, spark):
+    def garbage(v):
+        import gc
+        import socket
+
+        for s in gc.get_objects():
+            if isinstance(s, socket.socket):
+                s.send(b"garbage" * 1000)
+        return v
+
+    with pytest.raises(PythonException):
+        spark.range(5).select(udf(garbage, "bigint")("id")).collect()
+    assert works(spark) and cluster.alive()
+
+
+def test_a_huge_message_arrives_cut_or_whole(cluster, spark):
+    def huge(v):
+        raise ValueError("x" * 5_000_000)
+
+    with pytest.raises(PythonException, match="ValueError: xxx"):
+        spark.range(1).select(udf(huge, "int")("id")).collect()
+    assert works(spark) and cluster.alive()
+
+
+def test_a_missing_module_is_named(spark):
+    def missing(v):
+        import no_such_module_anywhere  # noqa: F401
+
+    with pytest.raises(PythonException, match="No module named 'no_such_module_anywhere'"):
+        spark.range(1).select(udf(missing, "int")("id")).collect()
+
+
+def test_wrong_results_are_refused(spark):
+    with pytest.raises(PythonException):
+        spark.range(3).select(pandas_udf(lambda v: 5, "bigint")("id")).collect()
+    with pytest.raises(PythonException):
+        spark.range(3).mapInPandas(lambda it: 5, "id bigint").collect()
+    with pytest.raises(PythonException):
+        spark.range(3).mapInArrow(lambda it: iter([5]), "id bigint").collect()
+    with pytest.raises(PythonException):
+        spark.range(3).select(udf(lambda v: "text", "int")("id")).collect()
+
+
+def test_an_endless_loop_is_interrupted_and_its_process_ends(cluster, spark):
+    def endless(v):
+        while True:
+            pass
+
+    before = descendants(cluster.process.pid)
+    spark.addTag("loop")
+    errors = []
+
+    def run():
+        try:
+            spark.range(1).select(udf(endless, "int")("id")).collect()
+        except Exception as e:
+            errors.append(e)
+
+    spark.clearTags()
+    t = threading.Thread(target=run)
+    t.start()
+    time.sleep(2.5)
+    started = time.time()
+    spark.interruptAll()
+    t.join(20)
+    assert not t.is_alive() and time.time() - started < 5
+    assert errors and "cancel" in str(errors[0]).lower() or isinstance(errors[0], SparkConnectGrpcException)
+    time.sleep(0.5)
+    busy = [p for p in descendants(cluster.process.pid) - before if running(p) and cpu(p) > 1.5]
+    assert not busy
+    assert works(spark)
+
+
+def cpu(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        parts = f.read().rsplit(")", 1)[1].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_no_process_outlives_a_killed_server(cluster_at, tmp_path):
+    c = cluster_at(tmp_path / "home")
+    spark = c.session()
+    assert works(spark)
+
+    def sleeps(v):
+        time.sleep(600)
+        return v
+
+    def run():
+        try:
+            spark.range(1).select(udf(sleeps, "int")("id")).collect()
+        except Exception:
+            pass
+
+    threading.Thread(target=run, daemon=True).start()
+    time.sleep(1)
+    children = descendants(c.process.pid)
+    assert len(children) >= 2
+    c.kill()
+    deadline = time.time() + 10
+    while time.time() < deadline and any(running(p) for p in children):
+        time.sleep(0.1)
+    assert not [p for p in children if running(p)]
+
+
+def test_many_sessions_at_once(cluster):
+    results = []
+
+    def one(i):
+        spark = cluster.session()
+        plus = udf(lambda v: v + i, "bigint")
+        results.append(spark.range(100).select(F.sum(plus("id"))).collect()[0][0] == 4950 + 100 * i)
+        spark.stop()
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(120)
+    assert results == [True] * 20 and cluster.alive()
+
+
+def test_an_interpreter_without_pyspark_is_named(cluster_at, tmp_path):
+    c = cluster_at(tmp_path / "home", "--python", "/bin/false")
+    spark = c.session()
+    with pytest.raises(Exception, match="Python functions cannot run.*/bin/false"):
+        spark.range(1).select(udf(lambda v: v, "bigint")("id")).collect()
+    assert spark.range(1).count() == 1
