@@ -263,7 +263,7 @@ class Extractor {
   // Top down, so that the inner function of a chain is not replaced first.
   static ExprPtr replaced(const ExprPtr& e, const std::vector<ExprPtr>& functions, const std::vector<ExprPtr>& results) {
     for (size_t i = 0; i < functions.size(); ++i) {
-      if (same(functions[i], e)) return plan::make_ref(attribute(results[i]));
+      if (e->kind == ExprKind::kUserFunction && same(functions[i], e)) return plan::make_ref(attribute(results[i]));
     }
     return plan::map_children(e, [&](const ExprPtr& c) { return replaced(c, functions, results); });
   }
@@ -360,6 +360,7 @@ class Extractor {
     bool grouped = std::any_of(a.aggregates.begin(), a.aggregates.end(), [](const ExprPtr& e) { return has_grouped(*e); });
     // A scalar function over results of the aggregate is computed after it.
     auto own = [&](const ExprPtr& e) {
+      if (e->kind == ExprKind::kAlias) return false;
       return e->kind == ExprKind::kAggregate || is_grouped(*e) ||
              std::any_of(a.groupings.begin(), a.groupings.end(), [&](const ExprPtr& g) { return plan::semantic_equals(*g, *e); });
     };
