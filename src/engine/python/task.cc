@@ -130,6 +130,12 @@ void Task::send_group(const std::vector<std::vector<std::shared_ptr<arrow::Recor
     auto made = arrow::ipc::MakeStreamWriter(&stream, schemas[i]);
     check(made.status());
     for (const auto& batch : sides[i]) check((*made)->WriteRecordBatch(*batch));
+    if (sides[i].empty()) {
+      // A side without rows still has its columns.
+      auto empty = arrow::RecordBatch::MakeEmpty(schemas[i]);
+      check(empty.status());
+      check((*made)->WriteRecordBatch(**empty));
+    }
     check((*made)->Close());
     output_->bytes += stream.bytes;
   }
