@@ -611,7 +611,9 @@ class Extractor {
       a.nullable = true;
       node->output.push_back(a);
     }
-    return node;
+    std::vector<ExprPtr> list;
+    for (const auto& o : g.output) list.push_back(plan::make_ref(o));
+    return plan::make_project(node, std::move(list));
   }
 
   const plan::SessionConf& conf_;
