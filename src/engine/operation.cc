@@ -21,6 +21,8 @@
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
 
+#include "plan/cross_join_check.h"
+
 namespace tarn::engine {
 
 using plan::PlanPtr;
@@ -266,6 +268,7 @@ void Operation::observe(const PlanPtr& plan) {
 }
 
 commands::LoweredSql Operation::lower(const PlanPtr& plan) {
+  if (!session_.conf.flag("spark.sql.crossJoin.enabled")) plan::check_cross_joins(plan);
   PlanPtr prepared = with_cached_data(plan);
   observe(prepared);
   return lower_prepared(prepared);

@@ -81,8 +81,9 @@ std::string show_cell(const std::string& text) {
 }
 
 std::string show_string(std::vector<std::vector<std::string>> rows, int num_rows, int truncate, bool vertical, bool more) {
-  for (auto& row : rows) {
-    for (auto& cell : row) cell = cut(cell, truncate);
+  // The names of the columns are never cut.
+  for (size_t r = 1; r < rows.size(); ++r) {
+    for (auto& cell : rows[r]) cell = cut(cell, truncate);
   }
   std::string out;
   const size_t columns = rows.empty() ? 0 : rows[0].size();
@@ -150,7 +151,7 @@ std::string html_string(std::vector<std::vector<std::string>> rows, int num_rows
   for (size_t r = 0; r < rows.size(); ++r) {
     const char* tag = r == 0 ? "th" : "td";
     out += "<tr>";
-    for (auto& cell : rows[r]) out += std::string("<") + tag + ">" + escape(cut(cell, truncate)) + "</" + tag + ">";
+    for (auto& cell : rows[r]) out += std::string("<") + tag + ">" + escape(r == 0 ? cell : cut(cell, truncate)) + "</" + tag + ">";
     out += "</tr>\n";
   }
   out += "</table>\n";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 
 #include "base/spark_error.h"
@@ -180,6 +181,15 @@ std::shared_ptr<arrow::Field> arrow_field(const std::string& name, const DataTyp
   return arrow::field(name, to_arrow(type, zone, large), nullable, metadata);
 }
 
+// Names that occur twice in a struct are numbered: x_0, x_1. Clients map fields by position. Source: ArrowUtils.
+std::vector<std::string> wire_field_names(const DataType& type) {
+  std::map<std::string, int> count, used;
+  for (const auto& f : type.fields()) ++count[f.name];
+  std::vector<std::string> names;
+  for (const auto& f : type.fields()) names.push_back(count[f.name] > 1 ? f.name + "_" + std::to_string(used[f.name]++) : f.name);
+  return names;
+}
+
 }  // namespace
 
 std::shared_ptr<arrow::DataType> to_arrow(const DataType& type, const std::string& zone, bool large) {
@@ -210,7 +220,11 @@ std::shared_ptr<arrow::DataType> to_arrow(const DataType& type, const std::strin
                                               arrow_field("value", type.value(), type.contains_null(), zone, large));
     case TypeId::kStruct: {
       arrow::FieldVector fields;
-      for (const auto& f : type.fields()) fields.push_back(arrow_field(f.name, f.type(), f.nullable, zone, large));
+      auto names = wire_field_names(type);
+      for (size_t i = 0; i < names.size(); ++i) {
+        const auto& f = type.fields()[i];
+        fields.push_back(arrow_field(names[i], f.type(), f.nullable, zone, large));
+      }
       return arrow::struct_(std::move(fields));
     }
     case TypeId::kVariant: {

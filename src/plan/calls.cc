@@ -233,7 +233,9 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   bool builtin_name = parts.size() == 1;
   if (parts.size() >= 2 && same_name(parts[parts.size() - 2], "builtin", false) && (parts.size() == 2 || same_name(parts[0], "system", false))) builtin_name = true;
   bool session_name = parts.size() == 1 || (same_name(parts[parts.size() - 2], "session", false) && (parts.size() == 2 || same_name(parts[0], "system", false)));
-  const FunctionEntry* entry = builtin_name ? find_function(name) : nullptr;
+  // Clients reach some functions that SQL doesn't see.
+  const FunctionEntry* entry = c.internal ? find_function("internal:" + name) : nullptr;
+  if (!entry && builtin_name) entry = find_function(name);
   bool window_function = env.window_function;
   env.window_function = false;
 

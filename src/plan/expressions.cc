@@ -248,7 +248,8 @@ ExprPtr Analyzer::attribute(const sc::Expression::UnresolvedAttribute& a, Env& e
     auto found = s->find_by_plan_id(parts, a.plan_id(), a.is_metadata_column(), &matched);
     if (!matched) continue;
     if (found.attribute) return found_column(found, parts, depth > 0);
-    if (a.is_metadata_column()) throw env.scope->unresolved(parts);
+    // Found but replaced since: its name is no second try. Clauses that can reach further down go on from this error.
+    if (a.is_metadata_column() || conf_.flag("spark.sql.analyzer.strictDataFrameColumnResolution")) throw env.scope->unresolved(parts);
     return column(parts, env);
   }
   throw analysis_error("CANNOT_RESOLVE_DATAFRAME_COLUMN", {{"name", name_text(parts)}});
@@ -606,6 +607,8 @@ std::string Analyzer::generated_name(const sc::Expression& e, const ExprPtr& val
     if (e.has_cast() && e.cast().expr().has_unresolved_attribute() && c->children[0]->kind != ExprKind::kLiteral)
       return sql::parse_attribute_name(e.cast().expr().unresolved_attribute().unparsed_identifier()).back();
   }
+  // A time window is called "window" whatever it is computed from. Source: TimeWindowing.
+  if (auto* c = try_as<Call>(value); c && c->function && (c->function->name() == "window" || c->function->name() == "session_window")) return std::string(c->function->name());
   return pretty_sql(*value);
 }
 

@@ -1,5 +1,6 @@
 // Rows that the client sends: Arrow IPC streams, inline or as cached artifacts. Source: SparkConnectPlanner.transformLocalRelation.
 #include <arrow/buffer.h>
+#include <arrow/array.h>
 #include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/table.h>
@@ -67,6 +68,14 @@ DataType from_arrow(const arrow::DataType& t) {
       if (t.num_fields() == 2)
         for (const auto& f : t.fields())
           if (f->HasMetadata() && f->metadata()->Contains("variant")) return TypeId::kVariant;
+      // GEOMETRY and GEOGRAPHY as struct<srid, wkb>, marked in the same way.
+      if (t.num_fields() == 2 && t.field(1)->HasMetadata()) {
+        const auto& mark = *t.field(1)->metadata();
+        auto srid = mark.Get("srid");
+        int id = srid.ok() && *srid != "ANY" && *srid != "-1" ? std::atoi(srid->c_str()) : -1;
+        if (mark.Contains("geometry")) return DataType::geometry(id);
+        if (mark.Contains("geography")) return DataType::geography(id);
+      }
       return DataType::structure(std::move(fields));
     }
     case A::DICTIONARY: return from_arrow(*static_cast<const arrow::DictionaryType&>(t).value_type());
@@ -102,6 +111,38 @@ DataType storage_type(const DataType& t) {
 
 bool has_udt(const DataType& t) { return !(storage_type(t).structurally_equal(t)); }
 
+// Values of GEOMETRY and GEOGRAPHY carry an SRID each: it must be the type's, or a known one if the type is mixed.
+void check_srids(const arrow::Array& array, const DataType& type) {
+  switch (type.id()) {
+    case TypeId::kArray:
+      if (array.type_id() == arrow::Type::LIST) check_srids(*static_cast<const arrow::ListArray&>(array).values(), type.element());
+      return;
+    case TypeId::kMap:
+      if (array.type_id() == arrow::Type::MAP) check_srids(*static_cast<const arrow::MapArray&>(array).items(), type.value());
+      return;
+    case TypeId::kStruct:
+      if (array.type_id() == arrow::Type::STRUCT)
+        for (size_t i = 0; i < type.fields().size(); ++i) check_srids(*static_cast<const arrow::StructArray&>(array).field(static_cast<int>(i)), type.fields()[i].type());
+      return;
+    case TypeId::kGeometry:
+    case TypeId::kGeography: break;
+    default: return;
+  }
+  if (array.type_id() != arrow::Type::STRUCT) return;
+  const bool geography = type.id() == TypeId::kGeography;
+  auto srids = static_cast<const arrow::StructArray&>(array).field(0);
+  if (srids->type_id() != arrow::Type::INT32) return;
+  for (int64_t i = 0; i < array.length(); ++i) {
+    if (array.IsNull(i)) continue;
+    int32_t srid = static_cast<const arrow::Int32Array&>(*srids).Value(i);
+    if (type.srid() >= 0 && srid != type.srid())
+      throw SparkError(ErrorKind::kRuntime, "GEO_ENCODER_SRID_MISMATCH_ERROR",
+                       {{"type", geography ? "GEOGRAPHY" : "GEOMETRY"}, {"valueSrid", std::to_string(srid)}, {"typeSrid", std::to_string(type.srid())}});
+    if (srid != 4326 && (geography || (srid != 0 && srid != 3857)))
+      throw SparkError(ErrorKind::kIllegalArgument, "ST_INVALID_SRID_VALUE", {{"srid", std::to_string(srid)}});
+  }
+}
+
 }  // namespace
 
 PlanPtr Analyzer::local_table(std::shared_ptr<arrow::Table> table, std::optional<DataType> schema) {
@@ -123,6 +164,7 @@ PlanPtr Analyzer::local_table(std::shared_ptr<arrow::Table> table, std::optional
     a.name = arrow_fields[i]->name();
     a.type = from_arrow(*arrow_fields[i]->type());
     a.nullable = arrow_fields[i]->nullable();
+    for (const auto& chunk : table->column(static_cast<int>(i))->chunks()) check_srids(*chunk, a.type);
     if (rename) {
       const auto& f = schema->fields()[i];
       a.name = f.name;

@@ -3,6 +3,7 @@
 
 #include "plan/python_functions.h"
 #include "plan/analyzer_impl.h"
+#include "plan/expression_text.h"
 
 namespace tarn::plan {
 
@@ -558,6 +559,11 @@ PlanPtr Analyzer::sample(const sc::Sample& s) {
   p->lower = s.lower_bound();
   p->upper = s.upper_bound();
   p->with_replacement = s.with_replacement();
+  constexpr double kRounding = 1e-6;
+  double fraction = p->upper - p->lower;
+  if (p->with_replacement ? fraction < -kRounding : !(fraction >= -kRounding && fraction <= 1 + kRounding))
+    throw SparkError::Plain(ErrorKind::kIllegalArgument, "requirement failed: Sampling fraction (" + java_double(fraction) + ") must be " +
+                                                             (p->with_replacement ? "nonnegative with replacement" : "on interval [0, 1] without replacement"));
   if (s.has_seed()) p->seed = s.seed();
   p->children.push_back(std::move(child));
   return p;

@@ -79,13 +79,6 @@ PlanPtr Analyzer::with_columns_renamed(const sc::WithColumnsRenamed& w) {
         changed[i] = any = true;
       }
   if (!any) return child;
-  std::set<std::string> seen;
-  for (size_t i = 0; i < names.size(); ++i) {
-    std::string key = case_sensitive_ ? names[i] : lower_case(names[i]);
-    bool again = !seen.insert(key).second;
-    bool was_twice = std::count_if(child->output.begin(), child->output.end(), [&](const Attribute& a) { return same_name(a.name, names[i], case_sensitive_); }) > 1;
-    if (again && !was_twice) throw analysis_error("COLUMN_ALREADY_EXISTS", {{"columnName", name_text({key})}});
-  }
   std::vector<SelectItem> items;
   for (size_t i = 0; i < names.size(); ++i) {
     SelectItem item;
@@ -252,7 +245,7 @@ PlanPtr Analyzer::make_unpivot(PlanPtr child, std::vector<ExprPtr> ids, std::vec
   for (size_t k = 0; k < width; ++k) {
     std::vector<DataType> all;
     for (const auto& s : sets) all.push_back(s.columns[k]->type);
-    auto t = common_type(all, conf_.ansi());
+    auto t = common_type_without_strings(all, conf_.ansi());
     if (!t) {
       std::vector<std::string> seen;
       std::string text;
@@ -397,7 +390,7 @@ PlanPtr Analyzer::transpose(const sc::Transpose& t) {
     Attribute a;
     a.id = next_expr_id();
     a.name = row[0].get<std::string>();
-    a.type = *type;
+    a.type = type.value_or(TypeId::kString);
     v->output.push_back(std::move(a));
   }
   for (size_t k = 0; k < rest.size(); ++k) {

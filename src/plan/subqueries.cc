@@ -77,6 +77,8 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
       for (size_t i = 0; i < columns; ++i) {
         const auto& a = out->plan->output[i];
         auto t = common_type(values[i]->type, a.type, conf_.ansi());
+        // Structs may differ in the names of their fields.
+        if (!t && values[i]->type.structurally_equal(a.type)) t = values[i]->type;
         if (!t) {
           std::string left, right;
           for (const auto& v : values) left += (left.empty() ? "" : ", ") + quote_sql(v->type.sql());
@@ -87,7 +89,7 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
         }
         if (!values[i]->type.structurally_equal(*t)) values[i] = make_cast(values[i], *t, mode());
         auto ref = make_ref(a);
-        if (!a.type.structurally_equal(*t)) {
+        if (!a.type.same_type(*t)) {
           cast_plan = true;
           list.push_back(make_alias(make_cast(ref, *t, mode()), a.name));
         } else {

@@ -196,7 +196,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     if (it != context_.global_views.views.end()) view = it->second;
     if (view) return alias_plan(temporary_view(*view, parts.back()), {"global_temp", parts.back()});
   }
-  if (view) return alias_plan(without_plan_ids(temporary_view(*view, parts.back())), {parts.back()});
+  if (view) return alias_plan(temporary_view(*view, parts.back()), {parts.back()});
 
   Parts full;
   if (parts.size() >= 3) full = parts;

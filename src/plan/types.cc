@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include "base/spark_error.h"
 #include "plan/types_internal.h"
@@ -125,13 +126,31 @@ DataType DataType::geography(int srid) {
   t.a_ = srid;
   return t;
 }
+namespace {
+
+// User-defined types of Spark's own classes say which Python class stands for them; clients send the JVM class and look for the Python
+// class in the answer. Source: UserDefinedType.pyUDT of these classes.
+std::string python_class_of(const std::string& jvm_class, std::string given) {
+  static const std::map<std::string, std::string, std::less<>> known = {
+      {"org.apache.spark.ml.linalg.VectorUDT", "pyspark.ml.linalg.VectorUDT"},
+      {"org.apache.spark.ml.linalg.MatrixUDT", "pyspark.ml.linalg.MatrixUDT"},
+      {"org.apache.spark.mllib.linalg.VectorUDT", "pyspark.mllib.linalg.VectorUDT"},
+      {"org.apache.spark.mllib.linalg.MatrixUDT", "pyspark.mllib.linalg.MatrixUDT"},
+      {"org.apache.spark.sql.test.ExamplePointUDT", "pyspark.testing.sqlutils.ExamplePointUDT"},
+  };
+  auto it = known.find(jvm_class);
+  return it == known.end() ? std::move(given) : it->second;
+}
+
+}  // namespace
+
 DataType DataType::udt(std::string jvm_class, std::string python_class, std::string serialized_python, DataType sql_type) {
   DataType t;
   t.id_ = TypeId::kUdt;
   auto d = std::make_shared<Detail>();
   d->parts.push_back(std::move(sql_type));
+  d->text[1] = python_class_of(jvm_class, std::move(python_class));
   d->text[0] = std::move(jvm_class);
-  d->text[1] = std::move(python_class);
   d->text[2] = std::move(serialized_python);
   t.detail_ = std::move(d);
   return t;

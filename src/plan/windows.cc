@@ -29,6 +29,12 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
   bool ignore_nulls = nulls_given_;
   nulls_given_ = saved_nulls;
   while (f->kind == ExprKind::kAlias) f = f->children[0];
+  // nth_value(x, n, true) is another way to say IGNORE NULLS.
+  if (auto* c = try_as<Call>(*f); c && c->function && c->function->name() == "nth_value" && c->children.size() == 3) {
+    auto flag = constant_value(c->children[2]);
+    ignore_nulls = ignore_nulls || (flag && !flag->is_null() && flag->get<bool>());
+    f = with_children(f, {c->children[0], c->children[1]});
+  }
 
   auto out = std::make_shared<WindowExpr>();
   for (const auto& p : w.partition_spec()) {

@@ -4,6 +4,7 @@
 
 #include "base/spark_error.h"
 #include "engine/type_mapping.h"
+#include "plan/function.h"
 
 namespace tarn::engine::kernels {
 namespace {
@@ -47,7 +48,7 @@ struct Caster {
 
   std::string cast(const DataType& from, const DataType& to, const std::string& x) const {
     const TypeId f = from.id(), t = to.id();
-    if (f == TypeId::kVariant || t == TypeId::kVariant) throw not_built("the cast of " + from.sql() + " to " + to.sql());
+    if (f == TypeId::kVariant && t == TypeId::kVariant) return x;
     if (f == TypeId::kNull) {
       // What has no value may still have an effect: raise_error.
       if (x.find('(') == std::string::npos || x.starts_with("(NULL")) return "CAST(NULL AS " + duckdb_type_sql(to) + ")";
@@ -55,6 +56,8 @@ struct Caster {
     }
     if (f == TypeId::kUdt) return cast(from.sql_type(), to, x);
     if (t == TypeId::kUdt) return cast(from, to.sql_type(), x);
+    if (f == TypeId::kVariant) return from_variant(to, x);
+    if (t == TypeId::kVariant) return call("spark_to_variant", x, duckdb_string(from.json()));
     if (t == TypeId::kString || t == TypeId::kChar || t == TypeId::kVarchar) return to_string(from, x, to);
     if (from.same_type(to)) return x;
     switch (t) {
@@ -125,6 +128,66 @@ struct Caster {
     }
     if (to.id() == TypeId::kGeometry || to.id() == TypeId::kGeography) return x;
     throw not_built("the cast of " + from.sql() + " to " + to.sql());
+  }
+
+  // A variant is cast by what it holds, as that type would be; what has no value then is an error (NULL for try_). Source: VariantGet.cast.
+  std::string from_variant(const DataType& to, const std::string& x) const {
+    const std::string v = unique_variable();
+    const std::string parts = "struct_extract_at(" + v + ", 1), struct_extract_at(" + v + ", 2)";
+    auto part = [&](const char* kernel) { return std::string(kernel) + "(" + parts + ")"; };
+    const Caster inner{EvalMode::kTry, tz};
+    std::string cases;
+    auto when = [&](const char* kind, const std::string& value) { cases += std::string(" WHEN '") + kind + "' THEN " + value; };
+    switch (to.id()) {
+      case TypeId::kArray: {
+        const std::string e = unique_variable();
+        when("array", "list_transform(" + part("spark_variant_elements") + ", lambda " + e + ": " + cast(TypeId::kVariant, to.element(), e) + ")");
+        break;
+      }
+      case TypeId::kMap: {
+        const std::string e = unique_variable();
+        when("object", "map(" + part("spark_variant_keys") + ", list_transform(" + part("spark_variant_elements") + ", lambda " + e + ": " + cast(TypeId::kVariant, to.value(), e) + "))");
+        break;
+      }
+      case TypeId::kStruct: {
+        auto names = duckdb_field_names(to);
+        std::string fields;
+        for (size_t i = 0; i < names.size(); ++i) {
+          const std::string field = "spark_variant_field(" + parts + ", " + duckdb_string(to.fields()[i].name) + ")";
+          fields += (i ? ", " : "") + quote_duckdb_identifier(names[i]) + " := " + cast(TypeId::kVariant, to.fields()[i].type(), field);
+        }
+        when("object", "struct_pack(" + fields + ")");
+        break;
+      }
+      default: {
+        const struct { const char* kind; TypeId type; const char* kernel; } scalars[] = {
+            {"boolean", TypeId::kBoolean, "spark_variant_boolean"}, {"long", TypeId::kLong, "spark_variant_long"},
+            {"string", TypeId::kString, "spark_variant_string"},    {"double", TypeId::kDouble, "spark_variant_double"},
+            {"float", TypeId::kFloat, "spark_variant_float"},       {"date", TypeId::kDate, "spark_variant_date"},
+            {"timestamp", TypeId::kTimestamp, "spark_variant_timestamp"},
+            {"timestamp_ntz", TypeId::kTimestampNtz, "spark_variant_timestamp_ntz"},
+            {"binary", TypeId::kBinary, "spark_variant_binary"}};
+        for (const auto& s : scalars)
+          if (plan::can_cast(s.type, to, EvalMode::kAnsi)) when(s.kind, inner.cast(s.type, to, part(s.kernel)));
+        const std::string json = "spark_variant_json(" + parts + ", " + tz + ")";
+        if (to.is_string()) {
+          for (const char* kind : {"array", "object", "decimal"}) when(kind, inner.cast(TypeId::kString, to, json));
+          when("uuid", inner.cast(TypeId::kString, to, part("spark_variant_uuid")));
+        } else if (to.is_integral()) {
+          when("decimal", inner.cast(TypeId::kString, to, part("spark_variant_whole")));
+        } else if (to.id() == TypeId::kBoolean) {
+          when("decimal", "(" + json + " <> '0')");
+        } else if (to.is_numeric()) {
+          when("decimal", inner.cast(TypeId::kString, to, json));
+        } else if (to.id() == TypeId::kTimestamp) {
+          when("decimal", inner.with_mode("spark_seconds_to_timestamp", json));
+        }
+      }
+    }
+    const std::string bad = "CAST(spark_variant_bad_cast(" + parts + ", " + duckdb_string(to.sql()) + ", " + mode_literal(mode) + ", " + tz + ") AS " + duckdb_type_sql(to) + ")";
+    const std::string found = cases.empty() ? bad : "coalesce(CASE " + part("spark_variant_kind") + cases + " END, " + bad + ")";
+    // A list of one evaluates the argument once.
+    return "list_transform([" + x + "], lambda " + v + ": CASE WHEN " + v + " IS NULL OR spark_is_variant_null(struct_extract_at(" + v + ", 1)) THEN NULL ELSE " + found + " END)[1]";
   }
 
   std::string to_string(const DataType& from, const std::string& x, const DataType& to) const {

@@ -303,6 +303,7 @@ void write_json(const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d
       append_json_string(s, out);
       return;
     }
+    case TypeId::kVariant: append_text(t, d, row, TextStyle{o.zone}, out); return;
     case TypeId::kArray: {
       const auto& e = value<duckdb::list_entry_t>(d, row);
       out += '[';
@@ -610,7 +611,10 @@ template <class F> void printing(Kernels& k, const char* name, F f) {
 
 }  // namespace
 
+void register_variant(Kernels& k);  // variant_kernels.cc
+
 void register_json(Kernels& k) {
+  register_variant(k);
   parsing(k, "spark_from_json", from_json);
   parsing(k, "spark_from_csv", from_csv);
   printing(k, "spark_to_json", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {

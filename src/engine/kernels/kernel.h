@@ -203,6 +203,7 @@ void register_arithmetic(Kernels& k);
 void register_decimals(Kernels& k);
 void register_casts(Kernels& k);
 void register_math(Kernels& k);
+void register_sketches(Kernels& k);
 void register_strings(Kernels& k);
 void register_text(Kernels& k);
 void register_patterns(Kernels& k);

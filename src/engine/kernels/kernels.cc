@@ -11,6 +11,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_decimals(k);
   register_casts(k);
   register_math(k);
+  register_sketches(k);
   register_strings(k);
   register_patterns(k);
   register_datetimes(k);

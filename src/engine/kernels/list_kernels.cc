@@ -595,9 +595,10 @@ void register_lists(Kernels& k) {
   }, bind_element);
 
   // Structs of the n-th elements; shorter arrays are filled with null.
-  add(k, "spark_arrays_zip", {kAny}, kAny, [](DataChunk& in, ExpressionState&, Vector& result) {
+  // (a NULL of the result type, array, array …): the names of the fields come with the type.
+  add(k, "spark_arrays_zip", {kAny, kAny}, kAny, [](DataChunk& in, ExpressionState&, Vector& result) {
     std::vector<duckdb::unique_ptr<Lists>> lists;
-    for (auto& v : in.data) lists.push_back(duckdb::make_uniq<Lists>(v, in.size(), false));
+    for (size_t a = 1; a < in.data.size(); ++a) lists.push_back(duckdb::make_uniq<Lists>(in.data[a], in.size(), false));
     result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
     auto* entries = FlatVector::GetData<list_entry_t>(result);
     idx_t total = 0;
@@ -616,7 +617,7 @@ void register_lists(Kernels& k) {
         if (e.length > 0) {
           SelectionVector sel(e.length);
           for (idx_t x = 0; x < e.length; ++x) sel.set_index(x, e.offset + x);
-          duckdb::VectorOperations::Copy(ListVector::GetEntry(in.data[s]), *parts[s], sel, e.length, 0, total);
+          duckdb::VectorOperations::Copy(ListVector::GetEntry(in.data[s + 1]), *parts[s], sel, e.length, 0, total);
         }
         for (idx_t x = e.length; x < n; ++x) FlatVector::SetNull(*parts[s], total + x, true);
       }
@@ -625,9 +626,7 @@ void register_lists(Kernels& k) {
       ListVector::SetListSize(result, total);
     }
   }, [](duckdb::ClientContext&, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) -> duckdb::unique_ptr<duckdb::FunctionData> {
-    duckdb::child_list_t<LogicalType> fields;
-    for (size_t i = 0; i < args.size(); ++i) fields.emplace_back("f" + std::to_string(i), duckdb::ListType::GetChildType(args[i]->return_type));
-    f.SetReturnType(LogicalType::LIST(LogicalType::STRUCT(fields)));
+    f.SetReturnType(args[0]->return_type);
     return nullptr;
   }, true);
   // percentile(x, p, frequency) over the collected values and frequencies of a group.

@@ -4,7 +4,9 @@
 
 #include "engine/datetime_parse.h"
 #include "engine/kernels/kernel.h"
+#include "engine/kernels/kernel_error.h"
 #include "engine/kernels/number.h"
+#include "engine/kernels/variant.h"
 #include "plan/expression_text.h"
 
 namespace tarn::engine::kernels {
@@ -92,6 +94,16 @@ void append_text(const DataType& type, const duckdb::RecursiveUnifiedVectorForma
         else append_text(type.fields()[i].type(), d.children[i], r, style, out);
       }
       out += '}';
+      return;
+    }
+    case TypeId::kVariant: {
+      duckdb::idx_t r = at(d, row);
+      const auto &v = value<duckdb::string_t>(d.children[0], r), &m = value<duckdb::string_t>(d.children[1], r);
+      try {
+        Variant({v.GetData(), v.GetSize()}, {m.GetData(), m.GetSize()}).append_json(out, *style.zone);
+      } catch (const MalformedVariant&) {
+        fail("MALFORMED_VARIANT", ErrorKind::kRuntime, {});
+      }
       return;
     }
     case TypeId::kUdt: append_text(type.sql_type(), d, row, style, out); return;

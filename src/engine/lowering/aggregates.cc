@@ -119,7 +119,10 @@ Block PlanLowering::aggregate(const plan::Aggregate& a) {
   auto inside = expressions(scope);
   std::vector<Column> columns;
   for (const auto& r : refs) {
-    keys.push_back(inside.comparison_key(*r));
+    std::string text = inside.comparison_key(*r);
+    // A bare number would be the position of a column.
+    if (std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) text = "(" + text + " + 0)";
+    keys.push_back(text);
   }
   bool any_collated = std::any_of(refs.begin(), refs.end(), [](const ExprPtr& r) { return collated(r->type); });
   for (const auto& e : list) {

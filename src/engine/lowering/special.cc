@@ -3,6 +3,7 @@
 
 #include "base/spark_error.h"
 #include "engine/error_map.h"
+#include "engine/kernels/cast_table.h"
 #include "engine/lowering/expression_lowering.h"
 #include "engine/lowering/lowering.h"
 #include "engine/time_zone.h"
@@ -46,6 +47,16 @@ std::string get_array_item(ExpressionLowering& l, const Expression& call) {
 
 std::string get_map_value(ExpressionLowering& l, const Expression& call) {
   return "map_extract_value(" + l.lower(call.children.at(0)) + ", " + l.lower(call.children.at(1)) + ")";
+}
+
+// variant_get and try_variant_get: the path, then the cast. Children: variant, path.
+std::string variant_get(ExpressionLowering& l, const Expression& call) {
+  const auto& c = plan::as<plan::Call>(call);
+  const bool try_mode = c.function->flags & plan::kTryMode;
+  const std::string v = l.fresh_variable();
+  std::string found = "list_transform([" + l.lower(call.children.at(0)) + "], lambda " + v + ": spark_variant_path(struct_extract_at(" + v + ", 1), struct_extract_at(" + v + ", 2), " +
+                      l.lower(call.children.at(1)) + ", " + duckdb_string(try_mode ? "try_variant_get" : "variant_get") + "))[1]";
+  return kernels::cast_sql(TypeId::kVariant, call.type, try_mode ? plan::EvalMode::kTry : plan::EvalMode::kAnsi, found, l.zone());
 }
 
 std::string case_when(ExpressionLowering& l, const Expression& call) {
@@ -237,7 +248,7 @@ constexpr SpecialEntry kEntries[] = {
     {"array_sort", array_sort},
     {"get_struct_field", get_struct_field}, {"get_array_struct_fields", get_array_struct_fields},
     {"get_array_item", get_array_item},     {"get_map_value", get_map_value},
-    {"case_when", case_when},               {"in_collated", in_collated},
+    {"variant_get", variant_get},           {"case_when", case_when},               {"in_collated", in_collated},
     {"named_struct", named_struct},         {"struct", create_struct},
     {"array", create_array},                {"count", count},
     {"grouping", grouping},                 {"grouping_id", grouping_id},

@@ -268,12 +268,6 @@ TypedCall offset_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 }
 
 TypedCall nth_value_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  if (args.size() > 2) {
-    TypedCall r{args[0]->type, true};
-    r.ignore_nulls = constant_boolean(*args[2]).value_or(false);
-    args.pop_back();
-    return r;
-  }
   expect(c, args, 1, "int");
   expect_foldable(c, args, 1, "offset", TypeId::kInt);
   if (is_null_literal(*args[1])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "offset"}});

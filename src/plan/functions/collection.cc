@@ -376,7 +376,7 @@ const FunctionEntry kTable[] = {
     scalar("array_repeat", "(any, int) -> @", "spark_array_repeat($1, $2)", kNullTolerant, [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall {
       return {DataType::array(a[0]->type, a[0]->nullable), a[1]->nullable}; }),
     scalar("array_join", "(any, any, [any]) -> @", "2: spark_array_join($1, $2) ;; 3: spark_array_join($1, $2, $3)", kNone, array_join_rule),
-    scalar("arrays_zip", "(any...) -> @", "0: CAST([] AS $type) ;; *: CAST(spark_arrays_zip($*) AS $type)", kNone, arrays_zip_rule),
+    scalar("arrays_zip", "(any...) -> @", "0: CAST([] AS $type) ;; *: spark_arrays_zip(CAST(NULL AS $type), $*)", kNone, arrays_zip_rule),
     scalar("flatten", "(any) -> @", "spark_flatten($1)", kNone, flatten_rule),
     scalar("sequence", "(any, any, [any]) -> @", "", kNone, sequence_rule),
     scalar("get", "(array<T>, int) -> T", "spark_get($1, $2)", kNullable),

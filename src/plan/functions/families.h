@@ -21,6 +21,8 @@ FunctionTable json_functions();         // JSON, CSV, XML, variant
 FunctionTable misc_functions();
 FunctionTable generator_functions();
 FunctionTable geo_functions();
+FunctionTable internal_functions();     // of clients, not of SQL
+FunctionTable sketch_functions();       // Apache DataSketches
 
 const std::vector<FunctionTable>& function_families();
 

@@ -93,7 +93,46 @@ TypedCall to_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kString, true};
 }
 
+// variant_get(v, path[, type]): the type becomes the call's, a VARIANT without it.
+bool variant_get_type(const DataType& t) {
+  switch (t.id()) {
+    case TypeId::kArray: return variant_get_type(t.element());
+    case TypeId::kMap: return t.key().is_string() && variant_get_type(t.value());
+    case TypeId::kStruct: return std::all_of(t.fields().begin(), t.fields().end(), [](const StructField& f) { return variant_get_type(f.type()); });
+    case TypeId::kChar: case TypeId::kVarchar: case TypeId::kNull: case TypeId::kCalendarInterval: case TypeId::kYearMonthInterval:
+    case TypeId::kDayTimeInterval: case TypeId::kGeometry: case TypeId::kGeography: case TypeId::kUdt: return false;
+    default: return true;
+  }
+}
+TypedCall variant_get_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  DataType t = TypeId::kVariant;
+  if (args.size() == 3) {
+    auto text = constant_string(*args[2]);
+    if (!text) throw analysis_error("INVALID_SCHEMA.NON_STRING_LITERAL", {{"inputSchema", quote_sql(pretty_sql(*args[2]))}});
+    t = as_nullable(DataType::from_proto(sql::parse_data_type(*text)));
+    args.pop_back();
+  }
+  if (!variant_get_type(t)) mismatch(c, args, "CAST_WITHOUT_SUGGESTION", {{"srcType", "\"VARIANT\""}, {"targetType", quoted(t)}});
+  return {t, true};
+}
+TypedCall to_variant_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!args[0]->type.is_nested() || !variant_get_type(args[0]->type))
+    mismatch(c, args, "CAST_WITHOUT_SUGGESTION", {{"srcType", quoted(args[0]->type)}, {"targetType", "\"VARIANT\""}});
+  return {TypeId::kVariant, args[0]->nullable};
+}
+
+#define VARIANT_PARTS "struct_extract_at($1, 1), struct_extract_at($1, 2)"
+
 const FunctionEntry kTable[] = {
+    scalar("parse_json", "(string) -> variant", "spark_parse_json($1, true)"),
+    scalar("try_parse_json", "(string) -> variant", "spark_parse_json($1, false)", kNullable),
+    scalar("is_variant_null", "(variant) -> boolean", "coalesce(spark_is_variant_null(struct_extract_at($1, 1)), false)", kNeverNull | kNullTolerant),
+    scalar("is_valid_variant", "(variant) -> boolean", "spark_is_valid_variant(" VARIANT_PARTS ")"),
+    scalar("variant_get", "(variant, string, [any]) -> @", "@variant_get", kNullable, variant_get_rule),
+    scalar("try_variant_get", "(variant, string, [any]) -> @", "@variant_get", kNullable | kTryMode, variant_get_rule),
+    scalar("to_variant_object", "(any) -> @", "spark_to_variant($1, $json1)", kNone, to_variant_rule),
+    scalar("schema_of_variant", "(variant) -> string", "spark_schema_of_variant(" VARIANT_PARTS ")"),
+    aggregate("schema_of_variant_agg", "(variant) -> string", "decode(#spark_schema_of_variant_agg(" VARIANT_PARTS ")#)", kNeverNull),
     scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable | kStrict),
     scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_json_rule),
     scalar("to_json", "(any, [any]) -> @", "1: spark_to_json($1, $json1, MAP {}, $tz) ;; 2: spark_to_json($1, $json1, $2, $tz)", kFirstText, to_json_rule),

@@ -1,0 +1,176 @@
+// Apache DataSketches: theta and tuple (distinct keys), KLL (quantiles). Source: thetasketches*, tuple*, kll* of Catalyst.
+#include "plan/functions/entry.h"
+#include "plan/functions/families.h"
+
+namespace tarn::plan {
+namespace {
+
+constexpr int64_t kMinLgNominal = 4, kMaxLgNominal = 26, kMinK = 8, kMaxK = 65535;
+
+SparkError size_error(const CallContext& c, int64_t lg) {
+  return SparkError(ErrorKind::kRuntime, "SKETCH_INVALID_LG_NOM_ENTRIES",
+                    {{"function", quote_identifier(c.name)}, {"min", std::to_string(kMinLgNominal)}, {"max", std::to_string(kMaxLgNominal)}, {"value", std::to_string(lg)}});
+}
+
+// A check that fails with the text of another error.
+[[noreturn]] void check_failed(const CallContext& c, const std::vector<ExprPtr>& args, const SparkError& error) {
+  mismatch(c, args, "TYPE_CHECK_FAILURE_WITH_HINT", {{"msg", error.message()}, {"hint", ""}});
+}
+
+// A constant that is not null: its value if it can be known here.
+template <class Get> auto constant_argument(const CallContext& c, std::vector<ExprPtr>& args, size_t i, const char* name, const char* type, Get get) {
+  if (!is_foldable(*args[i])) mismatch(c, args, "NON_FOLDABLE_INPUT", {{"inputName", name}, {"inputType", type}, {"inputExpr", pretty_sql(*args[i])}});
+  if (is_null_literal(*args[i])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", name}});
+  return get(*args[i]);
+}
+
+void check_tuple_size(const CallContext& c, std::vector<ExprPtr>& args, size_t i) {
+  auto lg = constant_argument(c, args, i, "lgNomEntries", "int", constant_integer);
+  if (lg && (*lg < kMinLgNominal || *lg > kMaxLgNominal)) check_failed(c, args, size_error(c, *lg));
+}
+
+void check_mode(const CallContext& c, std::vector<ExprPtr>& args, size_t i) {
+  auto mode = constant_argument(c, args, i, "mode", "string", constant_string);
+  if (!mode) return;
+  std::string lower;
+  for (char ch : *mode) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(ch)));
+  if (lower != "sum" && lower != "min" && lower != "max" && lower != "alwaysone")
+    check_failed(c, args, SparkError(ErrorKind::kRuntime, "TUPLE_INVALID_SKETCH_MODE",
+                                     {{"function", quote_identifier(c.name)}, {"mode", *mode}, {"validModes", "sum, min, max, alwaysone"}}));
+}
+
+// theta_sketch_agg(key, size) and theta_union_agg(sketch, size): a bad size is an error of its own.
+TypedCall theta_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!is_foldable(*args[1])) throw SparkError(ErrorKind::kRuntime, "THETA_LG_NOM_ENTRIES_MUST_BE_CONSTANT", {{"function", quote_identifier(c.name)}});
+  if (auto lg = constant_integer(*args[1]); lg && (*lg < kMinLgNominal || *lg > kMaxLgNominal)) throw size_error(c, *lg);
+  return {TypeId::kBinary, false};
+}
+
+// Sizes that need not be constant are checked when the query runs, too; a constant one here.
+TypedCall theta_union_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (auto lg = constant_integer(*args[2]); lg && (*lg < kMinLgNominal || *lg > kMaxLgNominal)) throw size_error(c, *lg);
+  return {TypeId::kBinary, any_nullable(args)};
+}
+
+TypedCall tuple_build_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_tuple_size(c, args, 2);
+  check_mode(c, args, 3);
+  return {TypeId::kBinary, false};
+}
+TypedCall tuple_union_agg_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_tuple_size(c, args, 1);
+  check_mode(c, args, 2);
+  return {TypeId::kBinary, false};
+}
+TypedCall tuple_intersection_agg_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_mode(c, args, 1);
+  return {TypeId::kBinary, false};
+}
+TypedCall tuple_union_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_tuple_size(c, args, 2);
+  check_mode(c, args, 3);
+  return {TypeId::kBinary, any_nullable(args)};
+}
+TypedCall tuple_intersection_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_mode(c, args, 2);
+  return {TypeId::kBinary, any_nullable(args)};
+}
+template <TypeId Result> TypedCall tuple_summary_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_mode(c, args, 1);
+  return {Result, any_nullable(args)};
+}
+
+TypedCall kll_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) {
+    auto k = constant_argument(c, args, 1, "k", "int", constant_integer);
+    if (k && (*k < kMinK || *k > kMaxK))
+      check_failed(c, args, SparkError(ErrorKind::kRuntime, "KLL_SKETCH_K_OUT_OF_RANGE", {{"functionName", quote_identifier(c.name)}, {"k", std::to_string(*k)}}));
+  }
+  return {TypeId::kBinary, false};
+}
+
+// One value, or an array of them, answered by one value or an array.
+#define KLL_LOOKUP(id, name, kernel, argument)                                                                                              \
+  const FunctionEntry id##One{name, FunctionKind::kScalar, "", kernel "($1, CAST($2 AS " argument "), '" name "')", kHidden};               \
+  const FunctionEntry id##Many{name, FunctionKind::kScalar, "",                                                                              \
+                               "list_transform(CAST($2 AS " argument "[]), lambda x: " kernel "($1, x, '" name "'))", kHidden};
+KLL_LOOKUP(kQuantileBigint, "kll_sketch_get_quantile_bigint", "spark_kll_quantile_bigint", "DOUBLE")
+KLL_LOOKUP(kQuantileFloat, "kll_sketch_get_quantile_float", "spark_kll_quantile_float", "DOUBLE")
+KLL_LOOKUP(kQuantileDouble, "kll_sketch_get_quantile_double", "spark_kll_quantile_double", "DOUBLE")
+KLL_LOOKUP(kRankBigint, "kll_sketch_get_rank_bigint", "spark_kll_rank_bigint", "BIGINT")
+KLL_LOOKUP(kRankFloat, "kll_sketch_get_rank_float", "spark_kll_rank_float", "FLOAT")
+KLL_LOOKUP(kRankDouble, "kll_sketch_get_rank_double", "spark_kll_rank_double", "DOUBLE")
+#undef KLL_LOOKUP
+
+template <const FunctionEntry& One, const FunctionEntry& Many, TypeId Result, bool Quantile>
+TypedCall kll_lookup_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!is_foldable(*args[1]))
+    mismatch(c, args, "NON_FOLDABLE_INPUT",
+             {{"inputName", Quantile ? "`rank`" : "`quantile`"}, {"inputType", quoted(args[1]->type)}, {"inputExpr", quote_sql(pretty_sql(*args[1]))}});
+  const bool many = args[1]->type.id() == TypeId::kArray;
+  return {many ? DataType::array(Result, false) : DataType(Result), any_nullable(args), many ? &Many : &One};
+}
+
+#define THETA_KEY "{array<int>|array<long>|binary|double|float|int|long|string}"
+
+const FunctionEntry kTable[] = {
+    aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($1), $2)", kNeverNull, theta_rule),
+    aggregate("theta_union_agg", "(binary, [int = 12]) -> @", "spark_theta_union_agg($1, $2)", kNeverNull, theta_rule),
+    aggregate("theta_intersection_agg", "(binary) -> binary", "spark_theta_intersection_agg($1)", kNeverNull),
+    scalar("theta_sketch_estimate", "(binary) -> long", "spark_theta_estimate($1)"),
+    scalar("theta_union", "(binary, binary, [int = 12]) -> @", "spark_theta_union($1, $2, $3)", kNone, theta_union_rule),
+    scalar("theta_intersection", "(binary, binary) -> binary", "spark_theta_intersection($1, $2)"),
+    scalar("theta_difference", "(binary, binary) -> binary", "spark_theta_difference($1, $2)"),
+
+#define TUPLE(suffix, summary, total)                                                                                                         \
+  aggregate("tuple_sketch_agg_" suffix, "(key: " THETA_KEY ", summary: " summary ", [lgNomEntries: int = 12], [mode: string = 'sum']) -> @",  \
+            "spark_tuple_build_" suffix "(spark_sketch_key($1), $2, $3, $4)", kNeverNull, tuple_build_rule),                                               \
+      aggregate("tuple_union_agg_" suffix, "(child: binary, [lgNomEntries: int = 12], [mode: string = 'sum']) -> @",                          \
+                "spark_tuple_union_agg_" suffix "($1, $2, $3)", kNeverNull, tuple_union_agg_rule),                                            \
+      aggregate("tuple_intersection_agg_" suffix, "(child: binary, [mode: string = 'sum']) -> @",                                             \
+                "spark_tuple_intersection_agg_" suffix "($1, $2)", kNeverNull, tuple_intersection_agg_rule),                                  \
+      scalar("tuple_sketch_estimate_" suffix, "(binary) -> double", "spark_tuple_estimate_" suffix "($1, 'tuple_sketch_estimate_" suffix "')"), \
+      scalar("tuple_sketch_theta_" suffix, "(binary) -> double", "spark_tuple_theta_" suffix "($1, 'tuple_sketch_theta_" suffix "')"),        \
+      scalar("tuple_sketch_summary_" suffix, "(binary, [string = 'sum']) -> @",                                                               \
+             "spark_tuple_summary_" suffix "($1, $2, 'tuple_sketch_summary_" suffix "')", kNone, tuple_summary_rule<total>),                  \
+      scalar("tuple_union_" suffix, "(binary, binary, [int = 12], [string = 'sum']) -> @",                                                    \
+             "spark_tuple_union_" suffix "($1, $2, $3, $4, 'tuple_union_" suffix "')", kNone, tuple_union_rule),                              \
+      scalar("tuple_union_theta_" suffix, "(binary, binary, [int = 12], [string = 'sum']) -> @",                                              \
+             "spark_tuple_union_theta_" suffix "($1, $2, $3, $4, 'tuple_union_theta_" suffix "')", kNone, tuple_union_rule),                  \
+      scalar("tuple_intersection_" suffix, "(binary, binary, [string = 'sum']) -> @",                                                         \
+             "spark_tuple_intersection_" suffix "($1, $2, $3, 'tuple_intersection_" suffix "')", kNone, tuple_intersection_rule),             \
+      scalar("tuple_intersection_theta_" suffix, "(binary, binary, [string = 'sum']) -> @",                                                   \
+             "spark_tuple_intersection_theta_" suffix "($1, $2, $3, 'tuple_intersection_theta_" suffix "')", kNone, tuple_intersection_rule), \
+      scalar("tuple_difference_" suffix, "(binary, binary) -> binary", "spark_tuple_difference_" suffix "($1, $2, 'tuple_difference_" suffix "')"), \
+      scalar("tuple_difference_theta_" suffix, "(binary, binary) -> binary",                                                                  \
+             "spark_tuple_difference_theta_" suffix "($1, $2, 'tuple_difference_theta_" suffix "')")
+
+    TUPLE("double", "double", TypeId::kDouble),
+    TUPLE("integer", "int", TypeId::kLong),
+#undef TUPLE
+
+#define KLL(suffix, Suffix, duck, input, value, type)                                                                                         \
+  aggregate("kll_sketch_agg_" suffix, "(" input ", [int]) -> @",                                                                              \
+            "1: spark_kll_build_" suffix "(CAST($1 AS " duck "), 200) ;; 2: spark_kll_build_" suffix "(CAST($1 AS " duck "), $2)",            \
+            kNeverNull | kStrict, kll_rule),                                                                                                  \
+      aggregate("kll_merge_agg_" suffix, "(binary, [int]) -> @",                                                                              \
+                "1: spark_kll_merge_agg_" suffix "($1, 0) ;; 2: spark_kll_merge_agg_" suffix "($1, $2)", kNeverNull, kll_rule),               \
+      scalar("kll_sketch_to_string_" suffix, "(binary) -> string", "spark_kll_text_" suffix "($1, 'kll_sketch_to_string_" suffix "')"),       \
+      scalar("kll_sketch_get_n_" suffix, "(binary) -> long", "spark_kll_n_" suffix "($1, 'kll_sketch_get_n_" suffix "')"),                    \
+      scalar("kll_sketch_merge_" suffix, "(binary, binary) -> binary", "spark_kll_merge_" suffix "($1, $2, 'kll_sketch_merge_" suffix "')"),  \
+      scalar("kll_sketch_get_quantile_" suffix, "(binary, {double|array<double>}) -> @", "", kNone,                                           \
+             kll_lookup_rule<kQuantile##Suffix##One, kQuantile##Suffix##Many, type, true>),                                                   \
+      scalar("kll_sketch_get_rank_" suffix, "(binary, {" value "|array<" value ">}) -> @", "", kNone,                                         \
+             kll_lookup_rule<kRank##Suffix##One, kRank##Suffix##Many, TypeId::kDouble, false>)
+
+    KLL("bigint", Bigint, "BIGINT", "{byte|int|long|short}", "long", TypeId::kLong),
+    KLL("float", Float, "FLOAT", "float", "float", TypeId::kFloat),
+    KLL("double", Double, "DOUBLE", "{float|double}", "double", TypeId::kDouble),
+#undef KLL
+};
+
+}  // namespace
+
+FunctionTable sketch_functions() { return kTable; }
+
+}  // namespace tarn::plan
