@@ -354,7 +354,7 @@ bool equal(const Expression& left, const Expression& right, std::vector<std::pai
         return p.kind == q.kind && p.following == q.following && !p.offset == !q.offset &&
                (!p.offset || equal(*p.offset, *q.offset, bound));
       };
-      if (x.rows != y.rows || !bounds(x.lower, y.lower) || !bounds(x.upper, y.upper) ||
+      if (x.rows != y.rows || x.ignore_nulls != y.ignore_nulls || !bounds(x.lower, y.lower) || !bounds(x.upper, y.upper) ||
           !equal_lists(x.partition_by, y.partition_by, bound) || !equal_lists(x.order_by, y.order_by, bound))
         return false;
       break;

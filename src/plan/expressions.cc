@@ -77,7 +77,8 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
       }
       c.arguments = &f.arguments();
       c.distinct = f.is_distinct();
-      c.internal = f.is_internal();
+      // A client that doesn't say so means an internal function all the same, if there is one of that name.
+      c.internal = f.has_is_internal() ? f.is_internal() : !text_.sql && find_function("internal:" + lower_case(f.function_name())) != nullptr;
       return function_call(c, env, where());
     }
     case sc::Expression::kCallFunction: {

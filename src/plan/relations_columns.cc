@@ -4,6 +4,7 @@
 #include <set>
 
 #include "plan/analyzer_impl.h"
+#include "plan/types_internal.h"
 
 // Clients before 4.0 fill in fields that are deprecated now.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -109,6 +110,13 @@ PlanPtr Analyzer::drop(const sc::Drop& d) {
       if (same_name(a.name, n, case_sensitive_)) ids.push_back(a.id);
   Scope scope = scope_of(child);
   for (const auto& e : d.columns()) {
+    if (e.has_unresolved_attribute() && e.unresolved_attribute().has_plan_id()) {
+      // The column of that DataFrame, if it is still there; another one of its name is not meant.
+      bool matched = false;
+      auto found = scope.find_by_plan_id(sql::parse_attribute_name(e.unresolved_attribute().unparsed_identifier()), e.unresolved_attribute().plan_id(), false, &matched);
+      if (found.attribute) ids.push_back(found.attribute->id);
+      continue;
+    }
     Env env = env_over(scope, "Drop");
     ExprPtr x;
     try {
@@ -241,6 +249,16 @@ PlanPtr Analyzer::make_unpivot(PlanPtr child, std::vector<ExprPtr> ids, std::vec
     if (s.columns.size() != width) {
       throw analysis_error("UNPIVOT_VALUE_SIZE_MISMATCH", {{"names", std::to_string(width)}});
     }
+  for (const auto& s : sets)
+    for (const auto& c : s.columns)
+      any_of(*c, [&](const Expression& e) {
+        auto* q = try_as<SubqueryExpr>(e);
+        if (q && q->form != SubqueryExpr::Form::kScalar) {
+          auto error = analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_IN_EXISTS_SUBQUERY", {{"treeNode", "Expand\n" + tree_string(*child)}});
+          throw e.context ? error.with_context(*e.context) : error;
+        }
+        return false;
+      });
   std::vector<DataType> types;
   for (size_t k = 0; k < width; ++k) {
     std::vector<DataType> all;
@@ -350,6 +368,33 @@ PlanPtr Analyzer::sql_unpivot(const tarn::sql::SqlUnpivot& u) {
   return make_unpivot(child, std::move(ids), std::move(sets), u.name_column(), {u.value_columns().begin(), u.value_columns().end()}, u.include_nulls());
 }
 
+namespace {
+
+// A type as Scala prints it: "ArrayType(StringType,true)".
+std::string scala_text(const DataType& t) {
+  auto flag = [](bool b) { return b ? "true" : "false"; };
+  switch (t.id()) {
+    case TypeId::kArray: return "ArrayType(" + scala_text(t.element()) + "," + flag(t.contains_null()) + ")";
+    case TypeId::kMap: return "MapType(" + scala_text(t.key()) + "," + scala_text(t.value()) + "," + flag(t.contains_null()) + ")";
+    case TypeId::kStruct: {
+      std::string out;
+      for (const auto& f : t.fields()) out += (out.empty() ? "" : ",") + ("StructField(" + f.name + "," + scala_text(f.type()) + "," + flag(f.nullable) + ")");
+      return "StructType(" + out + ")";
+    }
+    case TypeId::kNull: return "NullType";
+    case TypeId::kTimestampNtz: return "TimestampNTZType";
+    case TypeId::kDecimal: return "DecimalType(" + std::to_string(t.precision()) + "," + std::to_string(t.scale()) + ")";
+    default: {
+      std::string name = type_name(t);
+      if (name.empty()) return name;
+      name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+      return name + "Type";
+    }
+  }
+}
+
+}  // namespace
+
 // The result's columns are the values of the index column: the rows are read now and come back as constants.
 PlanPtr Analyzer::transpose(const sc::Transpose& t) {
   auto child = relation(t.input());
@@ -364,7 +409,7 @@ PlanPtr Analyzer::transpose(const sc::Transpose& t) {
   auto* ref = try_as<AttributeRef>(*index);
   if (!ref) throw analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", {{"reason", "Index column must be an atomic attribute"}});
   if (index->type.is_nested() || index->type.id() == TypeId::kVariant || index->type.id() == TypeId::kCalendarInterval || index->type.id() == TypeId::kNull)
-    throw analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", {{"reason", "Index column must be of atomic type, but found: " + index->type.catalog_string()}});
+    throw analysis_error("TRANSPOSE_INVALID_INDEX_COLUMN", {{"reason", "Index column must be of atomic type, but found: " + scala_text(index->type)}});
   std::vector<ExprPtr> list{make_alias(make_cast(index, TypeId::kString, mode()), "key")};
   std::vector<Attribute> rest;
   std::optional<DataType> type;

@@ -132,6 +132,14 @@ bool search(const PlanPtr& p, const Parts& parts, int64_t id, bool metadata_colu
   } else if (auto* s = try_as<SetOperation>(*p); !s || s->type != SetOperationType::kUnion) {
     for (const auto& c : p->children) matched = search(c, parts, id, metadata_column, case_sensitive, depth + 1, found) || matched;
   }
+  // INTERSECT and EXCEPT give the columns of their left side.
+  if (auto* s = try_as<SetOperation>(*p); s && s->type != SetOperationType::kUnion && matched)
+    for (auto& c : found)
+      for (size_t i = 0; i < s->children[0]->output.size() && i < p->output.size(); ++i)
+        if (s->children[0]->output[i].id == c.attribute.id) {
+          c.attribute = p->output[i];
+          break;
+        }
   for (auto& c : found) {
     if (auto* a = by_id(p->output, c.attribute.id)) {
       c.attribute = *a;

@@ -136,7 +136,7 @@ std::string python_class_of(const std::string& jvm_class, std::string given) {
       {"org.apache.spark.ml.linalg.MatrixUDT", "pyspark.ml.linalg.MatrixUDT"},
       {"org.apache.spark.mllib.linalg.VectorUDT", "pyspark.mllib.linalg.VectorUDT"},
       {"org.apache.spark.mllib.linalg.MatrixUDT", "pyspark.mllib.linalg.MatrixUDT"},
-      {"org.apache.spark.sql.test.ExamplePointUDT", "pyspark.testing.sqlutils.ExamplePointUDT"},
+      {"org.apache.spark.sql.test.ExamplePointUDT", "pyspark.testing.objects.ExamplePointUDT"},
   };
   auto it = known.find(jvm_class);
   return it == known.end() ? std::move(given) : it->second;

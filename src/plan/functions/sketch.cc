@@ -114,7 +114,7 @@ TypedCall kll_lookup_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 #define THETA_KEY "{array<int>|array<long>|binary|double|float|int|long|string}"
 
 const FunctionEntry kTable[] = {
-    aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($1), $2)", kNeverNull, theta_rule),
+    aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($1), $2)", kNeverNull | kStrict, theta_rule),
     aggregate("theta_union_agg", "(binary, [int = 12]) -> @", "spark_theta_union_agg($1, $2)", kNeverNull, theta_rule),
     aggregate("theta_intersection_agg", "(binary) -> binary", "spark_theta_intersection_agg($1)", kNeverNull),
     scalar("theta_sketch_estimate", "(binary) -> long", "spark_theta_estimate($1)"),
