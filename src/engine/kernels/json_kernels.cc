@@ -611,10 +611,7 @@ template <class F> void printing(Kernels& k, const char* name, F f) {
 
 }  // namespace
 
-void register_variant(Kernels& k);  // variant_kernels.cc
-
 void register_json(Kernels& k) {
-  register_variant(k);
   parsing(k, "spark_from_json", from_json);
   parsing(k, "spark_from_csv", from_csv);
   printing(k, "spark_to_json", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {

@@ -5,6 +5,8 @@
 
 namespace tarn::engine::kernels {
 
+void register_variant(Kernels& k);  // variant_kernels.cc
+
 void register_kernels(duckdb::DatabaseInstance& database) {
   Kernels k(database);
   register_arithmetic(k);
@@ -25,6 +27,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_crypto(k);
   register_geo(k);
   register_json(k);
+  register_variant(k);
   register_misc(k);
   register_random(k);
   k.finish();
