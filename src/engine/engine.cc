@@ -99,6 +99,7 @@ std::shared_ptr<Session> Session::clone(const std::string& new_session_id) {
     to.state.variables = impl_->state.variables;
     to.state.current_catalog = impl_->state.current_catalog;
     to.state.current_namespace = impl_->state.current_namespace;
+    to.state.path = impl_->state.path;
   }
   to.artifacts.copy_from(impl_->artifacts);
   return session;

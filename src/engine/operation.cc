@@ -20,6 +20,7 @@
 #include "engine/python/runtime.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
+#include "plan/search_path.h"
 
 #include "plan/cross_join_check.h"
 
@@ -280,6 +281,7 @@ std::string Operation::lower_expression(const plan::ExprPtr& expression) {
     std::lock_guard lock(session_.state.mu);
     context.current_catalog = session_.state.current_catalog;
     context.current_namespace = session_.state.current_namespace;
+    context.current_path = plan::path_text(plan::search_path(session_.state, session_.conf));
   }
   context.python = python_;
   return lowering::lower_expression(expression, context, &expression_handles_);
@@ -291,6 +293,7 @@ commands::LoweredSql Operation::lower_prepared(const PlanPtr& plan) {
     std::lock_guard lock(session_.state.mu);
     context.current_catalog = session_.state.current_catalog;
     context.current_namespace = session_.state.current_namespace;
+    context.current_path = plan::path_text(plan::search_path(session_.state, session_.conf));
   }
   std::vector<std::shared_ptr<const void>> handles;
   context.cached_table = [&](const std::string& handle) {

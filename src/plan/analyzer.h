@@ -46,6 +46,8 @@ struct SessionState {
   std::map<std::string, Variable> variables;          // guarded by mu
   std::string current_catalog = "spark_catalog";      // guarded by mu
   std::vector<std::string> current_namespace = {"default"};  // guarded by mu
+  // SET PATH; absent: DEFAULT_PATH. The entry {"current_schema"} means the schema current when it is used. guarded by mu
+  std::optional<std::vector<std::vector<std::string>>> path;
 };
 // Global temporary views live as long as the engine; one of these is shared by all sessions.
 struct GlobalViews {
@@ -73,6 +75,8 @@ struct AnalyzerContext {
   std::function<std::vector<std::vector<Value>>(const PlanPtr&)> collect = {};
   // The query of an INSERT: the word DEFAULT may stand as a value in VALUES or a SELECT list; resolve_insert replaces it.
   bool default_values = false;
+  // DEFAULT COLLATION of the view whose text this is: string literals and casts to STRING get it. Empty: none.
+  std::string default_collation = {};
 };
 
 // Throws SparkError. The plan is fully typed and checked (CheckAnalysis).

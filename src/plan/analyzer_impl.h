@@ -19,6 +19,10 @@
 #include "plan/session_conf.h"
 #include "sql/parser.h"
 
+namespace tarn::catalog {
+struct FunctionInfo;
+}
+
 namespace tarn::plan {
 
 namespace sc = spark::connect;
@@ -151,7 +155,14 @@ class Analyzer {
   struct SqlFunction {
     tarn::sql::CreateSqlFunction definition;
     std::string name;
+    std::shared_ptr<const catalog::FunctionInfo> home = {};  // of a stored one: where and with which settings its text is read
   };
+  // What an unqualified function name means by a session's own SQL path; false: the session has none.
+  bool find_by_path(const std::string& name, const FunctionEntry*& entry, std::shared_ptr<const UserFunction>& user, std::optional<SqlFunction>& sql);
+  std::optional<SqlFunction> stored_function(const Parts& full);
+  // Runs `body` with an analyzer that reads a function's text at home.
+  template <class F> auto at_home(const SqlFunction& f, F body);
+  ExprPtr scalar_body(const tarn::sql::CreateSqlFunction& definition);
   ExprPtr inline_sql_function(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names);
   PlanPtr sql_table_function(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names);
   std::optional<SqlFunction> find_sql_function(const Parts& name);

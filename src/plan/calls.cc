@@ -4,6 +4,7 @@
 
 #include "catalog/catalog.h"
 #include "plan/analyzer_impl.h"
+#include "plan/search_path.h"
 #include "plan/function_signature.h"
 #include "plan/internal_functions.h"
 
@@ -55,11 +56,8 @@ ExprPtr Analyzer::call(const std::string& name, std::vector<ExprPtr> args) {
 }
 
 SparkError Analyzer::unresolved_routine(const Parts& name) {
-  std::string path = "[`system`.`builtin`, `system`.`session`, ";
   std::lock_guard<std::mutex> lock(context_.state.mu);
-  Parts current{context_.state.current_catalog};
-  current.insert(current.end(), context_.state.current_namespace.begin(), context_.state.current_namespace.end());
-  return analysis_error("UNRESOLVED_ROUTINE", {{"routineName", name_text(name)}, {"searchPath", path + name_text(current) + "]"}});
+  return analysis_error("UNRESOLVED_ROUTINE", {{"routineName", name_text(name)}, {"searchPath", path_message(search_path(context_.state, conf_))}});
 }
 
 std::vector<ExprPtr> Analyzer::arguments(const google::protobuf::RepeatedPtrField<sc::Expression>& list, Env& env) {
@@ -236,6 +234,9 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   // Clients reach some functions that SQL doesn't see.
   const FunctionEntry* entry = c.internal ? find_function("internal:" + name) : nullptr;
   if (!entry && builtin_name) entry = find_function(name);
+  std::shared_ptr<const UserFunction> user;
+  std::optional<SqlFunction> sql_function;
+  const bool by_path = parts.size() == 1 && !c.internal && find_by_path(name, entry, user, sql_function);
   bool window_function = env.window_function;
   env.window_function = false;
 
@@ -263,12 +264,16 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
   }
   if (entry && (name == "grouping" || name == "grouping_id")) {
     std::vector<std::string> names;
-    return grouping_call(name, call_arguments(c, env, &names));
+    auto list = call_arguments(c, env, &names);
+    for (auto& a : list)
+      if (a && a->kind == ExprKind::kAlias) a = a->children[0];
+    return grouping_call(name, std::move(list));
   }
 
-  std::shared_ptr<const UserFunction> user;
-  std::optional<SqlFunction> sql_function;
-  if (!entry || c.user_defined) {
+  if (by_path) {
+    if (!entry && !user && !sql_function) throw unresolved_routine(parts);
+    if (user && user->eval_type >= 300) throw analysis_error("NOT_A_SCALAR_FUNCTION", {{"functionName", name_text(parts)}});
+  } else if (!entry || c.user_defined) {
     if (session_name) {
       std::lock_guard<std::mutex> lock(context_.state.mu);
       auto it = context_.state.user_functions.find(name);
@@ -475,15 +480,87 @@ std::optional<Analyzer::SqlFunction> Analyzer::find_sql_function(const Parts& na
   if (stored.empty()) {
     if (name.size() == 3) full = name;
     else full.insert(full.end(), name.begin(), name.end());
-    if (full.size() != 3) return std::nullopt;
-    auto info = context_.catalog.get_function(full[0], full[1], full[2]);
-    if (!info) return std::nullopt;
-    stored = info->definition;
-    out.name.clear();
-    for (const auto& p : full) out.name += (out.name.empty() ? "" : ".") + p;
+    return stored_function(full);
   }
   if (!out.definition.ParseFromString(stored)) throw internal_error("the stored SQL function " + out.name + " cannot be read");
   return out;
+}
+
+std::optional<Analyzer::SqlFunction> Analyzer::stored_function(const Parts& full) {
+  if (full.size() != 3) return std::nullopt;
+  auto info = context_.catalog.get_function(full[0], full[1], full[2]);
+  if (!info) return std::nullopt;
+  SqlFunction out;
+  for (const auto& p : full) out.name += (out.name.empty() ? "" : ".") + p;
+  if (!out.definition.ParseFromString(info->definition)) throw internal_error("the stored SQL function " + out.name + " cannot be read");
+  out.home = std::make_shared<const catalog::FunctionInfo>(std::move(*info));
+  return out;
+}
+
+bool Analyzer::find_by_path(const std::string& name, const FunctionEntry*& entry, std::shared_ptr<const UserFunction>& user,
+                            std::optional<SqlFunction>& sql) {
+  std::vector<PathEntry> path;
+  {
+    std::lock_guard<std::mutex> lock(context_.state.mu);
+    if (!has_own_search_path(context_.state, conf_)) return false;
+    path = search_path(context_.state, conf_);
+  }
+  const FunctionEntry* built_in = entry;
+  for (const PathEntry& e : path) {
+    if (is_system_entry(e, "builtin")) {
+      if (built_in) return true;
+    } else if (is_system_entry(e, "session")) {
+      std::string stored;
+      {
+        std::lock_guard<std::mutex> lock(context_.state.mu);
+        if (auto it = context_.state.user_functions.find(name); it != context_.state.user_functions.end()) user = it->second;
+        if (auto it = context_.state.sql_functions.find(name); it != context_.state.sql_functions.end()) stored = it->second;
+      }
+      if (!user && !stored.empty()) {
+        sql.emplace();
+        sql->name = name;
+        if (!sql->definition.ParseFromString(stored)) throw internal_error("the SQL function " + name + " cannot be read");
+      }
+    } else if (e.size() == 2) {
+      sql = stored_function({e[0], e[1], name});
+    }
+    if (user || sql) {
+      entry = nullptr;
+      return true;
+    }
+  }
+  return true;  // operators and the like are built in on every path
+}
+
+// A stored function's text means what it meant when it was made: its schema, its path, its settings.
+template <class F> auto Analyzer::at_home(const SqlFunction& f, F body) {
+  if (!f.home) return body(*this);
+  SessionConf conf(conf_);
+  SessionState inner;
+  {
+    std::lock_guard<std::mutex> lock(context_.state.mu);
+    inner.temp_views = context_.state.temp_views;
+    inner.user_functions = context_.state.user_functions;
+    inner.sql_functions = context_.state.sql_functions;
+    inner.variables = context_.state.variables;
+  }
+  inner.current_catalog = f.home->current_catalog;
+  inner.current_namespace = f.home->current_namespace;
+  for (const auto& [k, v] : f.home->configs) {
+    try {
+      if (k == kStoredPath) inner.path = parse_search_path(v, conf_, {});
+      else conf.set(k, v);
+    } catch (const SparkError&) {
+      // A setting of a newer version.
+    }
+  }
+  AnalyzerContext inside{conf, inner, context_.global_views, context_.catalog, context_.sources, context_.artifact, context_.cached_relation, context_.user, context_.now_micros};
+  inside.collect = context_.collect;
+  Analyzer below(inside);
+  below.view_depth_ = view_depth_;
+  below.parameters_ = parameters_;
+  below.subquery_level_ = subquery_level_;
+  return body(below);
 }
 
 std::vector<std::pair<std::string, ExprPtr>> Analyzer::bind_parameters(const SqlFunction& f, std::vector<ExprPtr> args,
@@ -573,6 +650,27 @@ ExprPtr Analyzer::inline_sql_function(const SqlFunction& f, std::vector<ExprPtr>
   text += ")";
   Parameters p{f.name, bind_parameters(f, std::move(args), names), subquery_level_};
   parameters_.push_back(std::move(p));
+  ExprPtr body;
+  try {
+    body = at_home(f, [&](Analyzer& a) { return a.scalar_body(d); });
+  } catch (...) {
+    parameters_.pop_back();
+    throw;
+  }
+  parameters_.pop_back();
+  if (d.has_return_type()) {
+    DataType t = without_char_varchar(data_type(d.return_type()));
+    if (!can_cast(body->type, t, mode()))
+      throw analysis_error("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", {{"sqlExpr", quote_sql(pretty_sql(*body))}, {"srcType", quote_sql(body->type.sql())}, {"targetType", quote_sql(t.sql())}});
+    body = make_cast(body, t, mode());
+  }
+  // The call gives its name to the column and to what it stands in.
+  auto named = std::const_pointer_cast<Expression>(with_children(body, body->children));
+  named->text = text;
+  return make_alias(named, text, true);
+}
+
+ExprPtr Analyzer::scalar_body(const tarn::sql::CreateSqlFunction& d) {
   Text saved = text_;
   auto saved_references = std::move(references_);
   references_.clear();
@@ -581,7 +679,6 @@ ExprPtr Analyzer::inline_sql_function(const SqlFunction& f, std::vector<ExprPtr>
     Text& t;
     decltype(references_)& r;
     ~Restore() {
-      a.parameters_.pop_back();
       a.text_ = t;
       a.references_ = std::move(r);
     }
@@ -621,14 +718,7 @@ ExprPtr Analyzer::inline_sql_function(const SqlFunction& f, std::vector<ExprPtr>
     s->nullable = true;
     body = s;
   }
-  if (d.has_return_type()) {
-    DataType t = without_char_varchar(data_type(d.return_type()));
-    if (!can_cast(body->type, t, mode()))
-      throw analysis_error("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", {{"sqlExpr", quote_sql(pretty_sql(*body))}, {"srcType", quote_sql(body->type.sql())}, {"targetType", quote_sql(t.sql())}});
-    body = make_cast(body, t, mode());
-  }
-  // The call gives its name to the column.
-  return make_alias(body, text, true);
+  return body;
 }
 
 PlanPtr Analyzer::sql_table_function(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names) {
@@ -639,7 +729,7 @@ PlanPtr Analyzer::sql_table_function(const SqlFunction& f, std::vector<ExprPtr> 
   parameters_.push_back(std::move(p));
   PlanPtr plan;
   try {
-    plan = parsed_query(d.query().text(), "", "");
+    plan = at_home(f, [&](Analyzer& a) { return a.parsed_query(d.query().text(), "", ""); });
   } catch (...) {
     parameters_.pop_back();
     throw;

@@ -48,9 +48,7 @@ std::optional<DataType> string_meet(const DataType& a, const DataType& b) {
   auto plain = [](const DataType& t) { return t.id() == TypeId::kString ? t : DataType(TypeId::kString); };
   DataType x = plain(a), y = plain(b);
   if (x == y || x.collation() == y.collation()) return x.is_default_string() ? y : x;
-  if (x.is_default_string()) return y;
-  if (y.is_default_string()) return x;
-  return std::nullopt;
+  return std::nullopt;  // coerce_collations has brought together what Spark brings together
 }
 
 std::optional<DataType> complex_meet(const DataType& a, const DataType& b, bool ansi, Pair meet) {

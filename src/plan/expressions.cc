@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "plan/analyzer_impl.h"
+#include "plan/collation.h"
 #include "plan/internal_functions.h"
 #include "plan/types_internal.h"
 
@@ -65,7 +66,13 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
   // Deep nesting would copy every fragment of the text into every node above it.
   auto where = [&]() { return e.has_common() && expression_depth_ < 256 ? context_of(e.common()) : nullptr; };
   switch (e.expr_type_case()) {
-    case sc::Expression::kLiteral: return literal(e.literal());
+    case sc::Expression::kLiteral: {
+      auto value = literal(e.literal());
+      if (context_.default_collation.empty() || !value->type.is_default_string()) return value;
+      auto collated = std::const_pointer_cast<Expression>(with_children(value, {}));
+      collated->type = with_default_collation(value->type, context_.default_collation);
+      return collated;
+    }
     case sc::Expression::kUnresolvedAttribute: return attribute(e.unresolved_attribute(), env);
     case sc::Expression::kUnresolvedFunction: {
       const auto& f = e.unresolved_function();
@@ -135,6 +142,11 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
     }
     case sc::Expression::kCast: {
       auto out = cast(e.cast(), env);
+      if (!context_.default_collation.empty() && out->kind == ExprKind::kCast && !has_collation(out->type)) {
+        auto n = std::make_shared<Cast>(as<Cast>(*out));
+        n->type = with_default_collation(out->type, context_.default_collation);
+        out = n;
+      }
       if (out->kind == ExprKind::kCast && !out->context) {
         auto n = std::make_shared<Cast>(as<Cast>(*out));
         n->context = where();
@@ -384,7 +396,7 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
 
 ExprPtr Analyzer::literal_function(const Parts& parts) {
   if (parts.size() != 1) return nullptr;
-  static const char* const names[] = {"current_date", "current_timestamp", "current_time", "current_user", "user", "session_user"};
+  static const char* const names[] = {"current_date", "current_timestamp", "current_time", "current_user", "user", "session_user", "current_path"};
   std::string name = lower_case(parts[0]);
   if (name == "grouping__id") return grouping_call("grouping_id", {});
   for (const char* n : names)
@@ -406,7 +418,9 @@ ExprPtr Analyzer::variable(const Parts& parts) {
   std::lock_guard<std::mutex> lock(context_.state.mu);
   auto it = context_.state.variables.find(lower_case(parts[at]));
   if (it == context_.state.variables.end()) return nullptr;
-  return fields(make_literal(it->second.type, it->second.value), parts, at + 1);
+  auto value = std::make_shared<Literal>(as<Literal>(*make_literal(it->second.type, it->second.value)));
+  value->text = "variablereference(system.session." + it->first + "=" + expression_sql(*value) + ")";
+  return fields(value, parts, at + 1);
 }
 
 std::optional<ExprPtr> Analyzer::try_column(const PlanPtr& p, const Parts& parts) {

@@ -65,7 +65,8 @@ enum FunctionFlags : uint32_t {
 //     $json  Spark type of the result as schema JSON, a literal           $json1… of the arguments
 //     $mode  'ansi', 'legacy' or 'try', a literal                         $coll  collation of argument 1, a literal
 //     $mapdedup  'EXCEPTION' or 'LAST_WIN' (spark.sql.mapKeyDedupPolicy)  $jsons  the arguments' Spark types as JSON literals, comma separated
-//     $text  Spark's text of argument 1, a literal
+//     $text  Spark's text of argument 1, a literal                        $mk1 $ks  keys of map argument 1; $k of every argument
+//     $k1…   argument 1 as its collation compares it (itself where bytes do)
 //   In the template of an aggregate or window function #…# marks the call itself: DISTINCT, ORDER BY, FILTER and OVER belong to it
 //   (there may be several); without marks the whole template is the call. ignore_nulls adds FILTER (WHERE $1 IS NOT NULL).
 // lowering_legacy/_try: other text when ANSI is off / for EvalMode::kTry; empty = same as lowering.

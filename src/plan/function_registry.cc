@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "plan/collation.h"
 #include "plan/function_signature.h"
 #include "plan/functions/families.h"
 #include "plan/session_conf.h"
@@ -298,6 +299,7 @@ ExprPtr resolve_call(const FunctionEntry& f, std::vector<ExprPtr> args, const Ca
   if (f.flags & kTryMode) context.mode = EvalMode::kTry;
   if (f.flags & kAnsiMode) context.mode = EvalMode::kAnsi;
   try {
+    coerce_collations(context, f, args);
     Bindings env;
     const Signature& s = signature_of(f);
     const Alternative* alt = nullptr;
@@ -330,6 +332,7 @@ ExprPtr resolve_call(const FunctionEntry& f, std::vector<ExprPtr> args, const Ca
       typed.type = instantiate(alt->result, env, args);
       typed.nullable = any_nullable(args);
     }
+    apply_collation(f, args, typed);
     if (f.flags & kNullable) typed.nullable = true;
     if ((f.flags & kNullableUnlessAnsi) && context.mode != EvalMode::kAnsi) typed.nullable = true;
     if (f.flags & kNeverNull) typed.nullable = false;

@@ -1,5 +1,6 @@
 // Subqueries in expressions. Source: ResolveSubquery, CheckAnalysis.checkSubqueryExpression, ValidateSubqueryExpression.
 #include "plan/analyzer_impl.h"
+#include "plan/collation.h"
 
 namespace tarn::plan {
 
@@ -75,7 +76,13 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
       bool cast_plan = false;
       std::vector<ExprPtr> list;
       for (size_t i = 0; i < columns; ++i) {
-        const auto& a = out->plan->output[i];
+        auto a = out->plan->output[i];
+        const DataType before = a.type;
+        std::vector<ExprPtr> compared = {values[i], make_ref(a)};
+        CallContext in_call{conf_, mode(), "in"};
+        coerce_collations(in_call, *find_function("in"), compared);
+        values[i] = compared[0];
+        a.type = compared[1]->type;
         auto t = common_type(values[i]->type, a.type, conf_.ansi());
         // Structs may differ in the names of their fields.
         if (!t && values[i]->type.structurally_equal(a.type)) t = values[i]->type;
@@ -88,8 +95,8 @@ ExprPtr Analyzer::subquery(const sc::SubqueryExpression& s, Env& env) {
                                {{"sqlExpr", quote_sql(pretty_sql(*out))}, {"mismatchedColumns", "[(" + pretty_sql(*values[i]) + ":" + values[i]->type.catalog_string() + ", " + a.name + ":" + a.type.catalog_string() + ")]"}, {"leftType", "[" + left + "]"}, {"rightType", "[" + right + "]"}});
         }
         if (!values[i]->type.structurally_equal(*t)) values[i] = make_cast(values[i], *t, mode());
-        auto ref = make_ref(a);
-        if (!a.type.same_type(*t)) {
+        auto ref = make_ref(out->plan->output[i]);
+        if (!before.same_type(*t)) {
           cast_plan = true;
           list.push_back(make_alias(make_cast(ref, *t, mode()), a.name));
         } else {

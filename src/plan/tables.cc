@@ -4,6 +4,7 @@
 #include "catalog/catalog.h"
 #include "plan/python_functions.h"
 #include "plan/analyzer_impl.h"
+#include "plan/search_path.h"
 #include "plan/types_internal.h"
 
 // Clients before 4.0 fill in fields that are deprecated now.
@@ -125,7 +126,9 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     if (view_depth_ >= kMaxViewDepth)
       throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text({shown})}, {"maxNestedDepth", std::to_string(kMaxViewDepth)}});
     SessionConf conf(conf_);
+    std::optional<std::vector<PathEntry>> path;
     for (const auto& [k, v] : made.properties) {
+      if (k == kStoredPath) path = parse_search_path(v, conf_, {});
       if (!k.starts_with("view.sqlConfig.")) continue;
       try {
         conf.set(k.substr(15), v);
@@ -140,6 +143,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
       inner.sql_functions = context_.state.sql_functions;
       inner.variables = context_.state.variables;
     }
+    inner.path = std::move(path);
     inner.current_catalog = *home;
     inner.current_namespace.clear();
     for (int i = 1;; ++i) {
@@ -149,6 +153,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     }
     AnalyzerContext inside{conf, inner, context_.global_views, context_.catalog, context_.sources, context_.artifact, context_.cached_relation, context_.user, context_.now_micros};
     inside.local_variable = context_.local_variable;
+    if (auto* collation = kept("defaultCollation")) inside.default_collation = *collation;
     Analyzer below(inside);
     below.view_depth_ = view_depth_ + 1;
     PlanPtr plan = below.parsed_query(made.sql_text, "VIEW", shown);
@@ -177,12 +182,14 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     return make_project(plan, std::move(list));
   };
   std::optional<TempView> view;
+  std::vector<PathEntry> own_path;
   std::string catalog;
   Parts space;
   {
     std::lock_guard<std::mutex> lock(context_.state.mu);
     catalog = context_.state.current_catalog;
     space = context_.state.current_namespace;
+    if (parts.size() == 1 && has_own_search_path(context_.state, conf_)) own_path = search_path(context_.state, conf_);
     bool session = parts.size() == 1 || (parts.size() == 2 && same_name(parts[0], "session", false)) ||
                    (parts.size() == 3 && same_name(parts[0], "system", false) && same_name(parts[1], "session", false));
     if (session) {
@@ -207,7 +214,12 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     full.push_back(parts[0]);
   }
   std::optional<catalog::TableInfo> info;
-  if (full.size() == 3) info = context_.catalog.get_table(full[0], full[1], full[2]);
+  if (!own_path.empty()) {
+    for (const PathEntry& e : own_path)
+      if (!info && e.size() == 2 && !is_system_entry(e, "builtin") && !is_system_entry(e, "session")) info = context_.catalog.get_table(e[0], e[1], parts[0]);
+  } else if (full.size() == 3) {
+    info = context_.catalog.get_table(full[0], full[1], full[2]);
+  }
   if (!info && parts.size() == 2 && is_file_format_name(parts[0]) && conf_.flag("spark.sql.runSQLOnFiles")) {
     // parquet.`/path`
     return scan_of(context_.sources.load(lower_case(parts[0]), {parts[1]}, options, std::nullopt), {}, {}, conf_);
@@ -216,7 +228,8 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     Parts current{catalog};
     current.insert(current.end(), space.begin(), space.end());
     throw analysis_error("TABLE_OR_VIEW_NOT_FOUND",
-                         {{"relationName", name_text(parts)}, {"searchPath", "[`system`.`builtin`, `system`.`session`, " + name_text(current) + "]"}});
+                         {{"relationName", name_text(parts)},
+                          {"searchPath", own_path.empty() ? "[`system`.`builtin`, `system`.`session`, " + name_text(current) + "]" : path_message(own_path)}});
   }
   if (!info->is_view()) {
     auto relation = context_.sources.load_table(*info, options);
@@ -230,6 +243,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
   SessionConf conf(conf_);
   for (const auto& [k, v] : info->view_configs) {
     std::string key = k.starts_with("view.sqlConfig.") ? k.substr(15) : k;
+    if (key == kStoredPath) continue;
     try {
       conf.set(key, v);
     } catch (const SparkError&) {
@@ -252,7 +266,10 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
   }
   inner.current_catalog = info->view_catalog.empty() ? "spark_catalog" : info->view_catalog;
   inner.current_namespace = info->view_namespace.empty() ? Parts{"default"} : info->view_namespace;
+  for (const auto& [k, v] : info->view_configs)
+    if (k == kStoredPath) inner.path = parse_search_path(v, conf_, {});
   AnalyzerContext inside{conf, inner, context_.global_views, context_.catalog, context_.sources, context_.artifact, context_.cached_relation, context_.user, context_.now_micros};
+  if (info->collation) inside.default_collation = *info->collation;
   Analyzer below(inside);
   below.view_depth_ = view_depth_ + 1;
   std::string shown = info->catalog + "." + info->schema + "." + info->name;
@@ -635,6 +652,9 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     return p;
   }
   const FunctionEntry* entry = plain ? find_function(name) : nullptr;
+  std::shared_ptr<const UserFunction> user;
+  std::optional<SqlFunction> sql_function;
+  const bool by_path = parts.size() == 1 && find_by_path(name, entry, user, sql_function);
   if (entry && entry->kind == FunctionKind::kGenerator) {
     auto e = function_call(c, env, nullptr);
     PlanPtr one = std::make_shared<OneRow>();
@@ -651,8 +671,7 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     return generator_plan(one, e, false, {}, {});
   }
   if (entry) throw analysis_error("NOT_A_TABLE_FUNCTION", {{"functionName", name_text(parts)}});
-  std::shared_ptr<const UserFunction> user;
-  if (parts.size() == 1 || same_name(parts[parts.size() - 2], "session", false)) {
+  if (!by_path && (parts.size() == 1 || same_name(parts[parts.size() - 2], "session", false))) {
     std::lock_guard<std::mutex> lock(context_.state.mu);
     auto it = context_.state.user_functions.find(name);
     if (it != context_.state.user_functions.end()) user = it->second;
@@ -664,7 +683,8 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
       if (a->kind == ExprKind::kAlias) a = a->children[0];
     return python_table(*user, std::move(args), names);
   }
-  if (auto f = find_sql_function(parts)) {
+  if (!by_path) sql_function = find_sql_function(parts);
+  if (auto& f = sql_function) {
     auto args = call_arguments(c, env, &names);
     for (auto& a : args)
       if (a->kind == ExprKind::kAlias) a = a->children[0];

@@ -2,6 +2,7 @@
 #include <spark/connect/types.pb.h>
 
 #include "base/spark_error.h"
+#include "plan/collation.h"
 #include "plan/types_internal.h"
 
 namespace tarn::plan {
@@ -106,9 +107,9 @@ DataType DataType::from_proto(const sc::DataType& in) {
     case sc::DataType::kDouble: return TypeId::kDouble;
     case sc::DataType::kDecimal: return checked_decimal(in.decimal());
     case sc::DataType::kString:
-      // Clients fill in UTF8_BINARY for every plain string.
+      // Clients fill in UTF8_BINARY for every plain string; the parser writes an explicit one in lower case.
       if (in.string().collation().empty() || in.string().collation() == "UTF8_BINARY") return TypeId::kString;
-      return string(in.string().collation());
+      return string(canonical_collation(in.string().collation()));
     case sc::DataType::kChar: return character(in.char_().length());
     case sc::DataType::kVarChar: return varchar(in.var_char().length());
     case sc::DataType::kDate: return TypeId::kDate;

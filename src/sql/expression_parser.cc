@@ -343,6 +343,8 @@ ExprPtr Parser::subquery_expression(RelPtr plan, sc::SubqueryExpression::Subquer
 ExprPtr Parser::parameter_marker() {
   size_t start = pos_, n = 0;
   if (const sc::Expression* value = parameter_value(&n)) {
+    // :a 'b' is one string, as 'a' 'b' is.
+    if (as_string_literal(*value) && at_string(n)) return finish(string_expr(string_literal()), start);
     pos_ += n;
     return finish(std::make_unique<sc::Expression>(*value), start);
   }

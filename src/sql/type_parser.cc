@@ -128,7 +128,11 @@ void Parser::primitive_type(sc::DataType* out) {
     case kwSTRING:
       ++pos_;
       out->mutable_string();
-      if (at(kwCOLLATE)) out->mutable_string()->set_collation(collate_clause());
+      if (at(kwCOLLATE)) {
+        // An explicit UTF8_BINARY is not the default; in this spelling no client sends it.
+        std::string name = collate_clause();
+        out->mutable_string()->set_collation(to_upper(name) == "UTF8_BINARY" ? "utf8_binary" : name);
+      }
       return;
     case kwCHAR: case kwCHARACTER: case kwVARCHAR: {
       ++pos_;

@@ -2,13 +2,17 @@
 #include <algorithm>
 #include <set>
 
+#include <unicode/uvernum.h>
+
 #include "engine/commands/handlers.h"
 #include "engine/commands/parsing.h"
 #include "engine/commands/references.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_definition.h"
 #include "engine/commands/views.h"
+#include "plan/collation.h"
 #include "plan/function.h"
+#include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
@@ -111,40 +115,74 @@ void check_body(sql::CreateSqlFunction& create, const std::string& name, Command
     }
     return;
   }
+  // A call of it, in a session that knows it already, with columns as its arguments: the body is read as it will be.
   sc::Relation relation;
-  auto* with = relation.mutable_with_relations();
-  auto* project = with->mutable_root()->mutable_project();
+  auto* project = relation.mutable_project();
   parameters_relation(create, project->mutable_input());
-  sc::Expression body;
-  if (create.has_query()) {
-    *with->add_references() = create.query().query();
-    with->mutable_references(0)->mutable_common()->set_plan_id(kBodyId);
-    body.mutable_subquery_expression()->set_plan_id(kBodyId);
-    body.mutable_subquery_expression()->set_subquery_type(sc::SubqueryExpression::SUBQUERY_TYPE_SCALAR);
-  } else {
-    body = create.expression().expression();
+  auto* call = project->add_expressions()->mutable_call_function();
+  call->set_function_name("session." + quote_identifier(name));
+  for (auto& p : create.parameters()) call->add_arguments()->mutable_unresolved_attribute()->set_unparsed_identifier(quote_identifier(p.name(0)));
+  auto& c = host.analyzer();
+  plan::SessionState knowing;
+  {
+    std::lock_guard lock(c.state.mu);
+    knowing.temp_views = c.state.temp_views;
+    knowing.user_functions = c.state.user_functions;
+    knowing.sql_functions = c.state.sql_functions;
+    knowing.variables = c.state.variables;
+    knowing.current_catalog = c.state.current_catalog;
+    knowing.current_namespace = c.state.current_namespace;
+    knowing.path = c.state.path;
   }
-  bool typed = create.has_return_type();
-  if (typed) {
-    auto* cast = project->add_expressions()->mutable_cast();
-    *cast->mutable_expr() = body;
-    *cast->mutable_type() = create.return_type();
-  } else {
-    *project->add_expressions() = body;
+  knowing.user_functions.erase(lower(name));
+  knowing.sql_functions[lower(name)] = create.SerializeAsString();
+  plan::AnalyzerContext context{c.conf, knowing, c.global_views, c.catalog, c.sources, c.artifact, c.cached_relation, c.user, c.now_micros};
+  context.collect = c.collect;
+  auto complex = [&] {
+    return analysis_error("USER_DEFINED_FUNCTIONS.CANNOT_CONTAIN_COMPLEX_FUNCTIONS",
+                          {{"queryText", create.has_query() ? create.query().text() : create.expression().text()}});
+  };
+  plan::PlanPtr plan;
+  try {
+    plan = plan::analyze(relation, context);
+  } catch (const SparkError& e) {
+    // Parameters beside an aggregate function: the function is what is wrong.
+    if (e.condition() == "MISSING_AGGREGATION" || e.condition() == "MISSING_GROUP_BY") throw complex();
+    throw;
   }
-  if (with->references().empty()) {
-    sc::Relation inner = with->root();
-    relation = inner;
+  if (has_complex_function(*plan)) throw complex();
+  if (!create.has_return_type()) plan->output.at(0).type.to_proto(create.mutable_return_type());
+}
+
+// SELECT expression, with the relations that its subqueries refer to.
+sc::Relation expression_query(const sc::Expression& expression, const google::protobuf::RepeatedPtrField<sc::Relation>& subqueries) {
+  sc::Relation out;
+  sc::Relation* query = &out;
+  if (!subqueries.empty()) {
+    *out.mutable_with_relations()->mutable_references() = subqueries;
+    query = out.mutable_with_relations()->mutable_root();
   }
-  auto plan = plan::analyze(relation, host.analyzer());
-  if (has_complex_function(*plan)) {
-    throw analysis_error("USER_DEFINED_FUNCTIONS.CANNOT_CONTAIN_COMPLEX_FUNCTIONS",
-                         {{"queryText", create.has_query() ? create.query().text() : create.expression().text()}});
+  sql::Rel one_row;
+  one_row.mutable_one_row();
+  query->mutable_project()->mutable_input()->mutable_extension()->PackFrom(one_row);
+  *query->mutable_project()->add_expressions() = expression;
+  return out;
+}
+
+bool has_char_or_varchar(const DataType& t) {
+  switch (t.id()) {
+    case plan::TypeId::kChar: case plan::TypeId::kVarchar: return true;
+    case plan::TypeId::kArray: return has_char_or_varchar(t.element());
+    case plan::TypeId::kMap: return has_char_or_varchar(t.key()) || has_char_or_varchar(t.value());
+    case plan::TypeId::kStruct: return std::any_of(t.fields().begin(), t.fields().end(), [](auto& f) { return has_char_or_varchar(f.type()); });
+    default: return false;
   }
-  if (!typed) plan->output.at(0).type.to_proto(create.mutable_return_type());
 }
 
 void check_signature(const sql::CreateSqlFunction& create, const std::string& name, CommandHost& host) {
+  for (auto& c : create.table_columns())
+    if (c.not_null()) throw analysis_error("USER_DEFINED_FUNCTIONS.NOT_NULL_ON_FUNCTION_PARAMETERS", {{"input", c.name(0)}});
+  if (create.has_return_type() && has_char_or_varchar(DataType::from_proto(create.return_type()))) throw analysis_error("UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING");
   if (auto twice = duplicates(parameter_names(create.parameters()), host); !twice.empty()) {
     throw analysis_error("DUPLICATE_ROUTINE_PARAMETER_NAMES", {{"routineName", quote_identifier(name)}, {"names", twice}});
   }
@@ -174,6 +212,30 @@ void check_signature(const sql::CreateSqlFunction& create, const std::string& na
   }
 }
 
+// The SQL function of this bare name, temporary or of the current schema.
+bool find_definition(const std::string& name, CommandHost& host, sql::CreateSqlFunction* out) {
+  auto& state = host.analyzer().state;
+  {
+    std::lock_guard lock(state.mu);
+    if (auto it = state.sql_functions.find(name); it != state.sql_functions.end()) return out->ParseFromString(it->second);
+  }
+  auto info = host.analyzer().catalog.get_function(current_catalog(host), current_schema(host), name);
+  return info && out->ParseFromString(info->definition);
+}
+
+// Whether the body reads tables or views, itself or through the SQL functions it calls.
+bool reads_data(const google::protobuf::Message& body, CommandHost& host, int depth = 0) {
+  auto refs = references_of(body);
+  if (!refs.tables.empty()) return true;
+  if (depth > 50) return false;
+  for (auto& f : refs.functions) {
+    sql::CreateSqlFunction inner;
+    if (plan::find_function(f) || !find_definition(f, host, &inner)) continue;
+    if (inner.has_contains_sql() ? !inner.contains_sql() : reads_data(inner, host, depth + 1)) return true;
+  }
+  return false;
+}
+
 // The body's own name among the functions it calls, through other SQL functions.
 void check_cycle(const sql::CreateSqlFunction& create, const std::string& name, std::vector<std::string> path, CommandHost& host, int depth = 0) {
   if (depth > 50) return;
@@ -183,10 +245,16 @@ void check_cycle(const sql::CreateSqlFunction& create, const std::string& name, 
     auto here = path;
     here.push_back(f);
     if (f == lower(name)) throw analysis_error("CYCLIC_FUNCTION_REFERENCE", {{"path", join(here, " -> ")}});
-    auto info = host.analyzer().catalog.get_function(current_catalog(host), current_schema(host), f);
     sql::CreateSqlFunction inner;
-    if (info && inner.ParseFromString(info->definition)) check_cycle(inner, name, here, host, depth + 1);
+    if (find_definition(f, host, &inner)) check_cycle(inner, name, here, host, depth + 1);
   }
+}
+
+void check_data_access(const sql::CreateSqlFunction& create, const sql::Statement& statement, CommandHost& host) {
+  if (!create.has_contains_sql() || !create.contains_sql()) return;
+  bool reads = reads_data(create, host);
+  for (auto& r : statement.subqueries()) reads = reads || reads_data(r, host);
+  if (reads) throw analysis_error("INVALID_SQL_FUNCTION_DATA_ACCESS");
 }
 
 std::string with_padding(const std::string& s, size_t width) { return s + std::string(width > s.size() ? width - s.size() : 0, ' '); }
@@ -228,7 +296,8 @@ CommandResult describe_sql_function(const sql::CreateSqlFunction& f, const std::
     if (f.has_contains_sql()) lines.emplace_back("Data Access:", f.contains_sql() ? "CONTAINS SQL" : "READS SQL DATA");
     if (info) {
       std::vector<std::string> configs;
-      for (auto& [k, v] : info->configs) configs.push_back(k + "=" + v);
+      for (auto& [k, v] : info->configs)
+        if (k != plan::kStoredPath) configs.push_back(k + "=" + v);
       add_lines("Configs:", configs);
       if (!info->owner.empty()) lines.emplace_back("Owner:", info->owner);
       lines.emplace_back("Create Time:", java_date(info->created_ms, host));
@@ -256,20 +325,6 @@ CommandResult create_sql_function(const sql::Statement& statement, CommandHost& 
   create.mutable_name()->clear_suffix();
   create.mutable_name()->mutable_parts()->Assign(parts.begin(), parts.end());
   std::string name = parts.back();
-  if (create.has_expression() && !statement.subqueries().empty()) {
-    // A body with subqueries is kept as the query of one row that it is, together with the relations they refer to.
-    sql::QueryText query;
-    query.set_text(create.expression().text());
-    auto* with = query.mutable_query()->mutable_with_relations();
-    *with->mutable_references() = statement.subqueries();
-    sql::Rel one_row;
-    one_row.mutable_one_row();
-    auto* project = with->mutable_root()->mutable_project();
-    project->mutable_input()->mutable_extension()->PackFrom(one_row);
-    *project->add_expressions() = create.expression().expression();
-    *create.mutable_query() = std::move(query);
-    create.clear_expression();
-  }
   if (create.has_language() && lower(create.language()) != "sql") throw not_built("CREATE FUNCTION ... LANGUAGE " + create.language());
   check_signature(create, name, host);
   if (create.temporary()) {
@@ -283,7 +338,9 @@ CommandResult create_sql_function(const sql::Statement& statement, CommandHost& 
         throw analysis_error("ROUTINE_ALREADY_EXISTS", {{"routineName", quote_identifier(name)}, {"newRoutineType", "routine"}, {"existingRoutineType", "routine"}});
       }
     }
+    if (create.or_replace()) check_cycle(create, name, {quote_if_needed(std::vector<std::string>{name})}, host);
     check_body(create, name, host);
+    check_data_access(create, statement, host);
     std::lock_guard lock(state.mu);
     state.sql_functions[lower(name)] = create.SerializeAsString();
     return {};
@@ -303,16 +360,18 @@ CommandResult create_sql_function(const sql::Statement& statement, CommandHost& 
     }
   }
   check_body(create, name, host);
+  check_data_access(create, statement, host);
   sc::Relation wrapped;
   if (create.has_query()) wrapped = create.query().query();
-  else *wrapped.mutable_project()->add_expressions() = create.expression().expression();
-  if (create.has_query()) check_no_temporary_objects(wrapped, "FUNCTION", full.parts(), host);
+  else wrapped = expression_query(create.expression().expression(), statement.subqueries());
+  check_no_temporary_objects(wrapped, "FUNCTION", full.parts(), host);
   catalog::FunctionInfo info;
   info.catalog = full.catalog;
   info.schema = full.schema;
   info.name = full.name;
   info.definition = create.SerializeAsString();
   info.configs = captured_configs(host);
+  if (auto path = captured_path(host)) info.configs[plan::kStoredPath] = *path;
   info.current_catalog = current_catalog(host);
   info.current_namespace = current_namespace(host);
   info.owner = now_owner(host);
@@ -458,6 +517,18 @@ CommandResult show_procedures(const sql::Statement&, CommandHost&) {
   return answer({{"catalog"}, {"namespace", DataType::array(plan::TypeId::kString)}, {"schema"}, {"procedure_name"}});
 }
 
-CommandResult show_collations(const sql::Statement&, CommandHost&) { throw not_built("SHOW COLLATIONS"); }
+CommandResult show_collations(const sql::Statement& statement, CommandHost&) {
+  auto& show = statement.show_collations();
+  auto result = answer({{"NAME"}, {"LANGUAGE", plan::TypeId::kString, true}, {"COUNTRY", plan::TypeId::kString, true}, {"ACCENT_SENSITIVITY"},
+                        {"CASE_SENSITIVITY"}, {"PAD_ATTRIBUTE"}, {"ICU_VERSION", plan::TypeId::kString, true}});
+  auto or_null = [](std::string_view s) { return s.empty() ? plan::Value{} : text(std::string(s)); };
+  for (auto& c : plan::all_collations()) {
+    if (show.has_pattern() && !catalog::matches_pattern(c.name, show.pattern())) continue;
+    result.rows.push_back({text(c.name), or_null(c.language), or_null(c.country), text(c.accent_sensitive ? "ACCENT_SENSITIVE" : "ACCENT_INSENSITIVE"),
+                           text(c.case_sensitive ? "CASE_SENSITIVE" : "CASE_INSENSITIVE"), text(c.trims ? "RTRIM" : "NO_PAD"),
+                           c.icu ? text(U_ICU_VERSION) : plan::Value{}});
+  }
+  return result;
+}
 
 }  // namespace tarn::engine::commands

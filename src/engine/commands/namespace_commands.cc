@@ -4,6 +4,7 @@
 #include "engine/commands/handlers.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
+#include "plan/collation.h"
 #include "plan/session_conf.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
@@ -77,7 +78,7 @@ CommandResult create_namespace(const sql::Statement& statement, CommandHost& hos
   catalog::SchemaInfo info;
   std::tie(info.catalog, info.name) = namespace_of(create.name(), host);
   if (create.has_comment()) info.comment = create.comment();
-  if (create.has_collation()) info.collation = create.collation();
+  if (create.has_collation()) info.collation = plan::canonical_collation(create.collation());
   if (create.has_location()) {
     if (create.location().empty()) throw analysis_error("INVALID_EMPTY_LOCATION", {{"location", ""}});
     info.location = make_location(create.location(), host);
@@ -112,7 +113,7 @@ CommandResult alter_namespace(const sql::Statement& statement, CommandHost& host
       if (alter.location().empty()) throw analysis_error("INVALID_EMPTY_LOCATION", {{"location", ""}});
       info.location = make_location(alter.location(), host);
     }
-    if (alter.has_collation()) info.collation = alter.collation();
+    if (alter.has_collation()) info.collation = plan::canonical_collation(alter.collation());
   });
   return {};
 }

@@ -5,8 +5,10 @@
 #include "engine/commands/parsing.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
+#include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/base.pb.h"
+#include "sql/extension.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
 
@@ -65,6 +67,22 @@ CommandResult set_config(const sql::Statement& statement, CommandHost& host) {
   std::vector<std::string> parts;
   if (is_variable(key, host, &parts)) {
     throw analysis_error("UNSUPPORTED_FEATURE.SET_VARIABLE_USING_SET", {{"variableName", quote_identifier(parts)}});
+  }
+  if (key == "spark.sql.defaultPath" && value.find_first_not_of(' ') != std::string::npos) {
+    bool good = true;
+    try {
+      auto plan = sql::parse_statement("SET PATH = " + value, parse_options(host.conf()));
+      sql::Statement parsed;
+      good = plan.has_command() && sql::unpack(plan.command(), &parsed) && parsed.has_set_path();
+      for (auto& e : parsed.set_path().elements()) good = good && e.keyword() != "PATH";
+    } catch (const SparkError&) {
+      good = false;
+    }
+    if (!good) {
+      throw SparkError(ErrorKind::kIllegalArgument, "INVALID_CONF_VALUE.REQUIREMENT",
+                       {{"confName", key}, {"confValue", value},
+                        {"confRequirement", "The value must be empty or a comma-separated SET PATH element list (same grammar as SET PATH, except PATH is not allowed)."}});
+    }
   }
   if (key.starts_with("hivevar:")) {
     host.conf().set(key.substr(8), value);
@@ -188,11 +206,33 @@ CommandResult uncache_table(const sql::Statement& statement, CommandHost& host) 
   return {};
 }
 
-CommandResult set_path(const sql::Statement&, CommandHost& host) {
+CommandResult set_path(const sql::Statement& statement, CommandHost& host) {
   if (!host.conf().flag("spark.sql.path.enabled")) {
     throw analysis_error("UNSUPPORTED_FEATURE.SET_PATH_WHEN_DISABLED", {{"config", "\"spark.sql.path.enabled\""}});
   }
-  throw not_built("SET PATH");
+  auto& state = host.analyzer().state;
+  std::vector<plan::PathEntry> current, path;
+  {
+    std::lock_guard lock(state.mu);
+    current = state.path ? *state.path : plan::default_search_path(host.conf());
+  }
+  auto& elements = statement.set_path().elements();
+  const bool only_default = elements.size() == 1 && elements[0].has_keyword() && elements[0].keyword() == "DEFAULT_PATH";
+  for (auto& e : elements) {
+    std::string one = e.has_keyword() ? e.keyword() : std::string();
+    for (auto& p : e.schema().parts()) one += (one.empty() ? "" : ".") + quote_identifier(p);
+    for (auto& entry : plan::parse_search_path(one, host.conf(), current)) {
+      auto same = [&](const plan::PathEntry& other) {
+        return std::equal(entry.begin(), entry.end(), other.begin(), other.end(), [](auto& a, auto& b) { return catalog::lower(a) == catalog::lower(b); });
+      };
+      if (std::any_of(path.begin(), path.end(), same)) throw analysis_error("DUPLICATE_SQL_PATH_ENTRY", {{"pathEntry", plan::path_text({entry})}});
+      path.push_back(std::move(entry));
+    }
+  }
+  std::lock_guard lock(state.mu);
+  if (only_default) state.path.reset();
+  else state.path = std::move(path);
+  return {};
 }
 
 CommandResult clear_cache(const sql::Statement&, CommandHost& host) {

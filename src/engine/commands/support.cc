@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/relations.pb.h"
 #include "sql/parser.h"
@@ -308,6 +309,13 @@ std::string make_location(const std::string& path, CommandHost& host) {
     return catalog::location_of_path(p);
   }
   return catalog::location_of_path(host.analyzer().catalog.warehouse() + "/" + path);
+}
+
+std::optional<std::string> captured_path(CommandHost& host) {
+  auto& state = host.analyzer().state;
+  std::lock_guard lock(state.mu);
+  if (!state.path) return std::nullopt;
+  return plan::path_text(*state.path);
 }
 
 catalog::Properties captured_configs(CommandHost& host) {

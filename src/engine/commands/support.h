@@ -105,5 +105,7 @@ std::string now_owner(CommandHost& host);
 std::string make_location(const std::string& path, CommandHost& host);
 // spark.sql.* settings that a view or function keeps from its creation.
 catalog::Properties captured_configs(CommandHost& host);
+// The path that was SET, as a view or function keeps it under plan::kStoredPath.
+std::optional<std::string> captured_path(CommandHost& host);
 
 }  // namespace tarn::engine::commands

@@ -9,6 +9,7 @@
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
+#include "plan/collation.h"
 #include "plan/session_conf.h"
 #include "sql/parser.h"
 #include "tarn/sql.pb.h"
@@ -267,7 +268,7 @@ CommandResult alter_table(const sql::Statement& statement, CommandHost& host) {
       return {};
     }
     case sql::AlterTable::kCollation:
-      change_entry(table, host, [&](catalog::TableInfo& t) { t.collation = alter.collation(); });
+      change_entry(table, host, [&](catalog::TableInfo& t) { t.collation = plan::canonical_collation(alter.collation()); });
       return {};
     case sql::AlterTable::kAddConstraint:
       throw unsupported_operation(table.full_name(), "ADD CONSTRAINT");

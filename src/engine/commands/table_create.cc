@@ -10,6 +10,7 @@
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
 #include "engine/commands/table_writer.h"
+#include "plan/collation.h"
 #include "plan/session_conf.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
@@ -141,7 +142,8 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
   }
   info.properties = properties_of(create.properties());
   if (create.has_comment()) info.comment = create.comment();
-  if (create.has_collation()) info.collation = create.collation();
+  if (create.has_collation()) info.collation = plan::canonical_collation(create.collation());
+  else if (!path_table) info.collation = catalog.require_schema(name.catalog, name.schema).collation;
   info.owner = now_owner(host);
   for (auto& [key, value] : pairs_of(create.options())) {
     if (lower(key) == "path") {
@@ -175,6 +177,8 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
   }
   read_partitioning(create, info, host, &extra);
   fields.insert(fields.end(), extra.begin(), extra.end());
+  if (info.collation)
+    for (auto& f : fields) f = plan::make_field(f.name, plan::with_default_collation(f.type(), *info.collation), f.nullable, f.metadata);
   bool has_constraints = create.constraints_size() > 0;
   for (auto& column : create.columns()) has_constraints = has_constraints || column.constraints_size() > 0;
   if (has_constraints) {

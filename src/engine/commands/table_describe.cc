@@ -6,6 +6,7 @@
 #include "engine/commands/partitions.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_metadata.h"
+#include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/relations.pb.h"
 #include "sql/parser.h"
@@ -237,7 +238,9 @@ CommandResult describe_json(const std::vector<std::string>& parts, const sql::De
       add_table(out, table);
     }
     if (table.is_view()) {
-      catalog::Pairs configs(table.view_configs.begin(), table.view_configs.end());
+      catalog::Pairs configs;
+      for (auto& [k, v] : table.view_configs)
+        if (k != plan::kStoredPath) configs.emplace_back(k, v);
       out["view_creation_spark_configuration"] = object_of(configs);
     }
   }

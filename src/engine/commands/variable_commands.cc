@@ -202,12 +202,67 @@ void assign_from(const std::vector<VariableTarget>& targets, const plan::PlanPtr
   for (size_t i = 0; i < targets.size(); ++i) assign(targets[i], rows.empty() ? Value{} : rows[0][i], host);
 }
 
+namespace {
+
+// DEFAULT as a value of the query's list: each becomes the default of its target.
+void fill_default_words(sc::Relation* query, const std::vector<VariableTarget>& targets, CommandHost& host) {
+  auto fill = [&](auto* values) {
+    for (int i = 0; i < values->size() && i < static_cast<int>(targets.size()); ++i) {
+      if (!is_default_word(values->Get(i))) continue;
+      auto& v = targets[static_cast<size_t>(i)].variable;
+      *values->Mutable(i) = literal_expression(default_value(v.type, v.default_sql, host), v.type);
+    }
+  };
+  if (sql::Rel rel; sql::unpack(*query, &rel)) {
+    if (rel.has_inline_table()) {
+      for (auto& row : *rel.mutable_inline_table()->mutable_rows()) fill(row.mutable_values());
+    } else if (rel.has_with()) {
+      fill_default_words(rel.mutable_with()->mutable_root(), targets, host);
+    } else if (rel.has_limit()) {
+      fill_default_words(rel.mutable_limit()->mutable_input(), targets, host);
+    } else if (rel.has_subquery_column_aliases()) {
+      fill_default_words(rel.mutable_subquery_column_aliases()->mutable_input(), targets, host);
+    } else {
+      return;
+    }
+    query->mutable_extension()->PackFrom(rel);
+  } else if (query->has_project()) {
+    fill(query->mutable_project()->mutable_expressions());
+  } else if (query->has_limit()) {
+    fill_default_words(query->mutable_limit()->mutable_input(), targets, host);
+  } else if (query->has_offset()) {
+    fill_default_words(query->mutable_offset()->mutable_input(), targets, host);
+  } else if (query->has_sort()) {
+    fill_default_words(query->mutable_sort()->mutable_input(), targets, host);
+  } else if (query->has_subquery_alias()) {
+    fill_default_words(query->mutable_subquery_alias()->mutable_input(), targets, host);
+  } else if (query->has_with_relations()) {
+    fill_default_words(query->mutable_with_relations()->mutable_root(), targets, host);
+  }
+}
+
+// DEFAULT inside an expression is no column that cannot be found.
+template <class F> void checking_default(F run) {
+  try {
+    run();
+  } catch (const SparkError& e) {
+    auto name = e.params().find("objectName");
+    if (e.condition().starts_with("UNRESOLVED_COLUMN") && name != e.params().end() && catalog::lower(name->second) == "`default`")
+      throw analysis_error("DEFAULT_PLACEMENT_INVALID");
+    throw;
+  }
+}
+
+}  // namespace
+
 CommandResult set_variable(const sql::Statement& statement, CommandHost& host) {
   auto& set = statement.set_variable();
   std::vector<VariableTarget> targets;
   if (set.has_query()) {
     for (auto& name : set.targets()) targets.push_back(find_variable(name_parts(name, host), host));
-    assign_from(targets, plan::analyze(set.query(), host.analyzer()), host);
+    sc::Relation query = set.query();
+    fill_default_words(&query, targets, host);
+    checking_default([&] { assign_from(targets, plan::analyze(query, host.analyzer()), host); });
     return {};
   }
   std::vector<sc::Expression> values;
@@ -230,7 +285,7 @@ CommandResult set_variable(const sql::Statement& statement, CommandHost& host) {
   }
   std::vector<const sc::Expression*> pointers;
   for (auto& v : values) pointers.push_back(&v);
-  assign_from(targets, plan_of_expressions(pointers, statement.subqueries(), host), host);
+  checking_default([&] { assign_from(targets, plan_of_expressions(pointers, statement.subqueries(), host), host); });
   return {};
 }
 

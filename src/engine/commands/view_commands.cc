@@ -8,6 +8,8 @@
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
 #include "engine/commands/views.h"
+#include "plan/collation.h"
+#include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/relations.pb.h"
 #include "sql/parser.h"
@@ -89,6 +91,12 @@ void check_temp_cycle(const google::protobuf::Message& query, const std::vector<
   }
 }
 
+plan::PlanPtr analyze_body(const spark::connect::Relation& query, const std::string& collation, CommandHost& host) {
+  plan::AnalyzerContext context = host.analyzer();
+  context.default_collation = collation;
+  return plan::analyze(query, context);
+}
+
 // Where and with which settings the text of a temporary view is to be read, under the names that Spark keeps them by.
 void capture(plan::TempView& view, const std::vector<std::string>& query_columns, CommandHost& host) {
   view.properties.clear();
@@ -97,6 +105,7 @@ void capture(plan::TempView& view, const std::vector<std::string>& query_columns
   for (size_t i = 0; i < parts.size(); ++i) view.properties.emplace_back("view.catalogAndNamespace.part." + std::to_string(i + 1), parts[i]);
   for (size_t i = 0; i < query_columns.size(); ++i) view.properties.emplace_back("view.query.out.col." + std::to_string(i), query_columns[i]);
   for (auto& [k, v] : captured_configs(host)) view.properties.emplace_back("view.sqlConfig." + k, v);
+  if (auto path = captured_path(host)) view.properties.emplace_back(plan::kStoredPath, *path);
 }
 
 std::string schema_mode(sql::CreateView::SchemaMode mode) {
@@ -174,6 +183,7 @@ void check_no_temporary_objects(const spark::connect::Relation& query, const cha
     without.sql_functions = state.sql_functions;
     without.current_catalog = state.current_catalog;
     without.current_namespace = state.current_namespace;
+    without.path = state.path;
   }
   auto& c = host.analyzer();
   plan::AnalyzerContext context{c.conf, without, c.global_views, c.catalog, c.sources, c.artifact, c.cached_relation, c.user, c.now_micros};
@@ -253,13 +263,14 @@ CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
                          {{"relationName", quote_identifier(parts.back())}});
       }
     }
-    auto analyzed = plan::analyze(create.query().query(), host.analyzer());
+    auto analyzed = analyze_body(create.query().query(), create.has_collation() ? plan::canonical_collation(create.collation()) : std::string(), host);
     plan::TempView view;
     view.plan = rename_columns(analyzed, create, parts);
     check_duplicate_columns(output_names(*view.plan), host);
     view.sql_text = create.query().text();
     if (create.has_comment()) view.comment = create.comment();
     capture(view, output_names(*analyzed), host);
+    if (create.has_collation()) view.properties.emplace_back("defaultCollation", plan::canonical_collation(create.collation()));
     check_temp_cycle(create.query().query(), parts, {quote_identifier(parts)}, host);
     create_temp_view(parts, create.global(), create.or_replace(), std::move(view), host);
     return {};
@@ -267,7 +278,7 @@ CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
   auto name = qualify(parts, host);
   catalog.require_schema(name.catalog, name.schema);
   auto existing = catalog.get_table(name.catalog, name.schema, name.name);
-  auto analyzed = plan::analyze(create.query().query(), host.analyzer());
+  auto analyzed = analyze_body(create.query().query(), create.has_collation() ? plan::canonical_collation(create.collation()) : std::string(), host);
   auto renamed = rename_columns(analyzed, create, name.parts());
   check_no_temporary(create.query(), "VIEW", name.parts(), host);
   // Also with a column list, as Spark: the query itself must not have made-up names.
@@ -297,10 +308,11 @@ CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
   view.view_catalog = current_catalog(host);
   view.view_namespace = current_namespace(host);
   view.view_configs = captured_configs(host);
+  if (auto path = captured_path(host)) view.view_configs[plan::kStoredPath] = *path;
   view.view_query_columns = output_names(*analyzed);
   view.view_schema_mode = schema_mode(create.schema_mode());
   if (create.has_comment()) view.comment = create.comment();
-  if (create.has_collation()) view.collation = create.collation();
+  if (create.has_collation()) view.collation = plan::canonical_collation(create.collation());
   view.properties = properties_of(create.properties());
   if (existing) catalog.replace_table(std::move(view));
   else catalog.create_table(std::move(view), create.if_not_exists());
@@ -350,7 +362,7 @@ CommandResult alter_view(const sql::Statement& statement, CommandHost& host) {
   }
   std::optional<catalog::TableInfo> view;
   if (!temp) view = require_view(parts, host, "ALTER VIEW ... AS");
-  auto analyzed = plan::analyze(alter.query().query(), host.analyzer());
+  auto analyzed = analyze_body(alter.query().query(), view && view->collation ? *view->collation : std::string(), host);
   check_duplicate_columns(output_names(*analyzed), host);
   if (temp) {
     plan::TempView changed = get_temp_view(*temp, host);
@@ -367,6 +379,7 @@ CommandResult alter_view(const sql::Statement& statement, CommandHost& host) {
   std::string schema = plan::schema_of(*analyzed).json();
   auto names = output_names(*analyzed);
   auto configs = captured_configs(host);
+  if (auto path = captured_path(host)) configs[plan::kStoredPath] = *path;
   std::string home = current_catalog(host);
   auto ns = current_namespace(host);
   host.analyzer().catalog.alter_table(view->catalog, view->schema, view->name, [&](catalog::TableInfo& t) {

@@ -205,6 +205,7 @@ void register_casts(Kernels& k);
 void register_math(Kernels& k);
 void register_sketches(Kernels& k);
 void register_strings(Kernels& k);
+void register_collations(Kernels& k);
 void register_text(Kernels& k);
 void register_patterns(Kernels& k);
 void register_datetimes(Kernels& k);

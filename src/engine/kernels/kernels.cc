@@ -15,6 +15,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_math(k);
   register_sketches(k);
   register_strings(k);
+  register_collations(k);
   register_patterns(k);
   register_datetimes(k);
   register_datetime_formats(k);

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <mutex>
 
-#include <unicode/coll.h>
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
@@ -184,58 +183,6 @@ std::string translate(std::string_view s, std::string_view from, std::string_vie
   return out;
 }
 
-// A key whose bytes compare as the collation compares the texts.
-std::string collation_key(std::string_view text, std::string_view name) {
-  std::string_view base = name;
-  if (base.ends_with("_RTRIM")) {
-    base.remove_suffix(6);
-    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  }
-  if (base == "UTF8_BINARY") return std::string(text);
-  if (base == "UTF8_LCASE") {
-    if (utf8::is_ascii(text)) return change_case(text, false);
-    std::string out;
-    for (std::string_view p : utf8::points(text)) {
-      uint32_t c = utf8::code(p);
-      if (c == 0x130) out += "i\xCC\x87";
-      else if (c == 0x3C2) utf8::append(out, 0x3C3);
-      else utf8::append(out, static_cast<uint32_t>(u_tolower(static_cast<UChar32>(c))));
-    }
-    return out;
-  }
-  static thread_local Compiled<icu::Collator> collators;
-  const icu::Collator& c = collators.get(base, [](std::string_view n) {
-    std::string id(n);
-    bool ci = false, ai = false;
-    for (;;) {
-      if (id.ends_with("_CI")) { ci = true; id.resize(id.size() - 3); }
-      else if (id.ends_with("_CS")) id.resize(id.size() - 3);
-      else if (id.ends_with("_AI")) { ai = true; id.resize(id.size() - 3); }
-      else if (id.ends_with("_AS")) id.resize(id.size() - 3);
-      else break;
-    }
-    UErrorCode status = U_ZERO_ERROR;
-    icu::Locale locale = id == "UNICODE" ? icu::Locale::getRoot() : icu::Locale(id.c_str());
-    std::shared_ptr<icu::Collator> made(icu::Collator::createInstance(locale, status));
-    if (U_FAILURE(status)) fail("INTERNAL_ERROR", ErrorKind::kSpark, {{"message", "no collation " + std::string(n)}});
-    made->setStrength(ci && ai ? icu::Collator::PRIMARY : ci ? icu::Collator::SECONDARY : icu::Collator::TERTIARY);
-    if (ai && !ci) {
-      made->setStrength(icu::Collator::PRIMARY);
-      made->setAttribute(UCOL_CASE_LEVEL, UCOL_ON, status);
-    }
-    return std::shared_ptr<const icu::Collator>(made);
-  });
-  icu::UnicodeString u = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), static_cast<int32_t>(text.size())));
-  std::string key(u.length() * 4 + 16, '\0');
-  int32_t n = c.getSortKey(u, reinterpret_cast<uint8_t*>(key.data()), static_cast<int32_t>(key.size()));
-  if (n > static_cast<int32_t>(key.size())) {
-    key.resize(static_cast<size_t>(n));
-    n = c.getSortKey(u, reinterpret_cast<uint8_t*>(key.data()), n);
-  }
-  key.resize(static_cast<size_t>(n));
-  return key;
-}
-
 // Kernels of any number of arguments: f(row) sees the arguments of one row.
 struct Row {
   std::vector<duckdb::UnifiedVectorFormat>& in;
@@ -342,7 +289,6 @@ void register_strings(Kernels& k) {
   k.scalar<bool(Bytes, Bytes)>("spark_contains_binary", [](std::string_view s, std::string_view x) { return s.find(x) != std::string_view::npos; });
   k.scalar<bool(Bytes, Bytes)>("spark_startswith_binary", [](std::string_view s, std::string_view x) { return s.starts_with(x); });
   k.scalar<bool(Bytes, Bytes)>("spark_endswith_binary", [](std::string_view s, std::string_view x) { return s.ends_with(x); });
-  k.scalar<Bytes(Text, Text)>("spark_collation_key", [](std::string_view s, std::string_view c) { return collation_key(s, c); });
 
   text_of_many(k, "spark_concat", {}, LogicalType::VARCHAR, [](DataChunk& in, const Row& r, std::string& out) {
     for (size_t a = 0; a < in.ColumnCount(); ++a) {

@@ -3,6 +3,7 @@
 
 #include "base/spark_error.h"
 #include "engine/lowering/plan_lowering.h"
+#include "plan/collation.h"
 #include "plan/function.h"
 
 namespace tarn::engine::lowering {
@@ -13,7 +14,7 @@ namespace {
 
 constexpr int kMaxExpressionDepth = 32;
 
-bool collated(const plan::DataType& t) { return t.id() == plan::TypeId::kString && t.collation() != "UTF8_BINARY"; }
+bool collated(const plan::DataType& t) { return plan::has_collation(t); }
 
 // Outside aggregate functions, subtrees that equal a grouping become its column.
 ExprPtr replace_groupings(const ExprPtr& e, const std::vector<ExprPtr>& groupings, const std::vector<ExprPtr>& refs) {

@@ -72,6 +72,8 @@ struct SpecialEntry {
 // nullptr if there is none.
 SpecialLowering find_special(std::string_view name);
 
+// The text that groups, joins and sorts as `sql`, a value of this type, does under the collations in the type.
+std::string collation_key_sql(const std::string& sql, const plan::DataType& type);
 // A literal as DuckDB SQL, with its type.
 std::string literal_sql(const plan::Value& value, const plan::DataType& type);
 // Parentheses unless the text is one name, number, call or parenthesis already.

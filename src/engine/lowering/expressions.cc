@@ -6,6 +6,7 @@
 #include "engine/lowering/expression_lowering.h"
 #include "engine/lowering/lowering.h"
 #include "engine/type_mapping.h"
+#include "plan/collation.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 
@@ -230,12 +231,25 @@ std::string ExpressionLowering::lower_window(const plan::WindowExpr& window) {
   return atom(expand_marked(text, lower_all(arguments), *call, window_names(), clauses));
 }
 
-std::string ExpressionLowering::comparison_key(const Expression& e) {
-  std::string text = lower(e);
-  if (e.type.id() == TypeId::kString && e.type.collation() != "UTF8_BINARY") {
-    return "spark_collation_key(" + text + ", " + duckdb_string(e.type.collation()) + ")";
+std::string ExpressionLowering::comparison_key(const Expression& e) { return collation_key_sql(lower(e), e.type); }
+
+std::string collation_key_sql(const std::string& sql, const plan::DataType& type) {
+  if (!plan::has_collation(type)) return sql;
+  const std::string variable = "k" + std::to_string(plan::next_expr_id());
+  switch (type.id()) {
+    case TypeId::kString: return "spark_collation_key(" + sql + ", " + duckdb_string(type.collation()) + ")";
+    case TypeId::kArray: return "list_transform(" + sql + ", lambda " + variable + ": " + collation_key_sql(variable, type.element()) + ")";
+    case TypeId::kStruct: {
+      // Null stays null: a struct of nulls is another value.
+      std::string parts;
+      for (size_t i = 0; i < type.fields().size(); ++i)
+        parts += (i ? ", " : "") + ("k" + std::to_string(i)) + " := " + collation_key_sql("struct_extract_at(" + sql + ", " + std::to_string(i + 1) + ")", type.fields()[i].type());
+      return "(CASE WHEN " + sql + " IS NOT NULL THEN struct_pack(" + parts + ") END)";
+    }
+    default:  // a map: its entries
+      return "list_transform(map_entries(" + sql + "), lambda " + variable + ": struct_pack(k := " + collation_key_sql(variable + ".key", type.key()) +
+             ", v := " + collation_key_sql(variable + ".value", type.value()) + "))";
   }
-  return text;
 }
 
 std::string ExpressionLowering::sort_order(const Expression& e) {
@@ -253,11 +267,16 @@ std::string ExpressionLowering::lower_subquery(const plan::SubqueryExpr& subquer
     case Form::kIn: break;
   }
   const auto& values = subquery.children;
-  if (values.size() == 1) return "(" + lower(*values[0]) + " IN (" + inner + "))";
+  if (values.size() == 1) {
+    const auto& type = values[0]->type;
+    if (plan::has_collation(type))
+      inner = "SELECT " + collation_key_sql(column_name(subquery.plan->output[0].id), type) + " FROM (" + inner + ") AS q";
+    return "(" + comparison_key(*values[0]) + " IN (" + inner + "))";
+  }
   // Several columns with SQL's three-valued logic: DuckDB would compare rows with nulls as equal.
   std::string equal, maybe;
   for (size_t i = 0; i < values.size(); ++i) {
-    std::string value = lower(*values[i]), column = column_name(subquery.plan->output[i].id);
+    std::string value = comparison_key(*values[i]), column = collation_key_sql(column_name(subquery.plan->output[i].id), values[i]->type);
     equal += (i ? " AND " : "") + value + " = " + column;
     maybe += (i ? " AND " : "") + ("(" + value + " = " + column + " OR " + value + " IS NULL OR " + column + " IS NULL)");
   }

@@ -30,7 +30,7 @@ struct Context {
   const plan::SessionConf& conf;
   Database& database;
   int64_t now_micros = 0;             // current_timestamp() of the query
-  std::string user, current_catalog;
+  std::string user, current_catalog, current_path;
   std::vector<std::string> current_namespace;
   // The DuckDB table that holds cached data, as SQL; its columns are c0, c1 … in the order of the Cached node's output.
   std::function<std::string(const std::string& handle)> cached_table = {};

@@ -60,6 +60,7 @@ class PlanLowering {
   Block limit(const plan::Limit& l);
   Block tail(const plan::Tail& t);
   Block set_operation(const plan::SetOperation& s);
+  std::string collated_set_operation(const plan::SetOperation& s, const std::string& left, const std::string& right);
   Block values(const plan::Values& v);
   Block generate(const plan::Generate& g);
   Block sample(const plan::Sample& s);

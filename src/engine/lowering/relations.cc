@@ -9,6 +9,7 @@
 #include "engine/python/extract.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
+#include "plan/collation.h"
 #include "plan/function.h"
 
 namespace tarn::engine::lowering {
@@ -292,7 +293,7 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
       std::vector<ExprPtr> refs;
       for (const auto& a : p->children[0]->output) refs.push_back(make_ref(a));
       b = project_over(std::move(b), refs);
-      bool collated = std::any_of(p->output.begin(), p->output.end(), [](const Attribute& a) { return a.type.id() == TypeId::kString && a.type.collation() != "UTF8_BINARY"; });
+      bool collated = std::any_of(p->output.begin(), p->output.end(), [](const Attribute& a) { return plan::has_collation(a.type); });
       if (!b.open || !b.order_by.empty()) b = wrapped(std::move(b));
       if (collated) {
         b = wrapped(std::move(b));
@@ -649,8 +650,32 @@ Block PlanLowering::tail(const plan::Tail& t) {
   return b;
 }
 
+// INTERSECT and EXCEPT where a collation compares: by keys, with the left side's rows.
+std::string PlanLowering::collated_set_operation(const plan::SetOperation& s, const std::string& left, const std::string& right) {
+  const bool except = s.type == plan::SetOperationType::kExcept;
+  std::string a, b, k, m, equal, any, keyed_left, keyed_right;
+  for (size_t i = 0; i < s.output.size(); ++i) {
+    const std::string n = std::to_string(i), comma = i ? ", " : "";
+    const std::string left_key = collation_key_sql("a" + n, s.output[i].type), right_key = collation_key_sql("b" + n, s.output[i].type);
+    a += comma + "a" + n;
+    b += comma + "b" + n;
+    k += comma + left_key;
+    m += comma + right_key;
+    any += comma + "any_value(a" + n + ") AS a" + n;
+    keyed_left += ", " + left_key + " AS k" + n;
+    keyed_right += comma + right_key + " AS m" + n;
+    equal += (i ? " AND " : "") + (s.all ? "k" + n + " IS NOT DISTINCT FROM m" + n : left_key + " IS NOT DISTINCT FROM " + right_key);
+  }
+  const std::string l = "(" + left + ") AS l(" + a + ")", r = "(" + right + ") AS r(" + b + ")";
+  if (!s.all) return "SELECT DISTINCT ON (" + k + ") " + a + " FROM " + l + " WHERE " + (except ? "NOT " : "") + "EXISTS (SELECT 1 FROM " + r + " WHERE " + equal + ")";
+  const std::string times = except ? "greatest(n - coalesce(o, 0), 0)" : "least(n, coalesce(o, 0))";
+  return "SELECT " + a + " FROM (SELECT " + a + ", unnest(range(" + times + ")) FROM (SELECT " + any + keyed_left + ", count(*) AS n FROM " + l + " GROUP BY " + k +
+         ") LEFT JOIN (SELECT " + keyed_right + ", count(*) AS o FROM " + r + " GROUP BY " + m + ") ON " + equal + ")";
+}
+
 Block PlanLowering::set_operation(const plan::SetOperation& s) {
   using Type = plan::SetOperationType;
+  const bool by_keys = s.type != Type::kUnion && std::any_of(s.output.begin(), s.output.end(), [](const plan::Attribute& a) { return plan::has_collation(a.type); });
   std::string keyword = s.type == Type::kUnion ? " UNION" : s.type == Type::kIntersect ? " INTERSECT" : " EXCEPT";
   if (s.all) keyword += " ALL";
   std::string text;
@@ -670,6 +695,10 @@ Block PlanLowering::set_operation(const plan::SetOperation& s) {
     b = project_over(std::move(b), refs);
     bool clauses = !b.order_by.empty() || !b.limit.empty();
     std::string branch = select(b);
+    if (by_keys && !text.empty()) {
+      text = collated_set_operation(s, text, branch);
+      continue;
+    }
     if (!text.empty()) text += keyword + " ";
     text += clauses ? "(" + branch + ")" : branch;
   }

@@ -126,6 +126,7 @@ std::string session_text(const std::string& value) { return duckdb_string(value)
 
 std::string current_user(ExpressionLowering& l, const Expression&) { return session_text(l.context().user); }
 std::string current_catalog(ExpressionLowering& l, const Expression&) { return session_text(l.context().current_catalog); }
+std::string current_path(ExpressionLowering& l, const Expression&) { return session_text(l.context().current_path); }
 std::string current_schema(ExpressionLowering& l, const Expression&) {
   const auto& name = l.context().current_namespace;
   std::string out;
@@ -238,7 +239,7 @@ std::string array_sort(ExpressionLowering& l, const Expression& call) {
 
 constexpr SpecialEntry kEntries[] = {
     {"current_user", current_user},         {"current_catalog", current_catalog},
-    {"current_schema", current_schema},     {"current_timestamp", current_timestamp},
+    {"current_path", current_path},         {"current_schema", current_schema},     {"current_timestamp", current_timestamp},
     {"localtimestamp", localtimestamp},     {"current_date", current_date},
     {"current_time", current_time},         {"monotonically_increasing_id", monotonically_increasing_id},
     {"transform", transform},               {"filter", filter},

@@ -150,6 +150,11 @@ std::string ExpressionLowering::expand(std::string_view text, const std::vector<
       for (size_t k = 1; k <= call.children.size(); ++k) out += (k > 1 ? ", " : "") + duckdb_string(type_at(k).json());
       if (call.children.empty()) drop_comma();
     }
+    else if (name == "k" && n > 0) out += collation_key_sql(args.at(n - 1), type_at(n));
+    else if (name == "ks") {
+      for (size_t k = 1; k <= args.size(); ++k) out += (k > 1 ? ", " : "") + collation_key_sql(args[k - 1], type_at(k));
+    }
+    else if (name == "mk") out += collation_key_sql("map_keys(" + args.at(n - 1) + ")", plan::DataType::array(type_at(n).key()));
     else if (name == "coll") out += duckdb_string(type_at(std::max<size_t>(n, 1)).id() == plan::TypeId::kString ? type_at(std::max<size_t>(n, 1)).collation() : "UTF8_BINARY");
     else throw internal_error("unknown placeholder $" + std::string(name) + " in the template " + std::string(text));
     i = j;

@@ -48,8 +48,8 @@ TypedCall count_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 }
 
 TypedCall min_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  static const FunctionEntry low{"min", FunctionKind::kAggregate, "", "arg_min($1, spark_collation_key($1, $coll))", kHidden};
-  static const FunctionEntry high{"max", FunctionKind::kAggregate, "", "arg_max($1, spark_collation_key($1, $coll))", kHidden};
+  static const FunctionEntry low{"min", FunctionKind::kAggregate, "", "arg_min($1, $k1)", kHidden};
+  static const FunctionEntry high{"max", FunctionKind::kAggregate, "", "arg_max($1, $k1)", kHidden};
   expect_orderable(c, args, args[0]->type);
   return {args[0]->type, true, is_collated(args[0]->type) ? (c.name == "min" || c.name == "MIN" ? &low : &high) : nullptr};
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "plan/collation.h"
 #include "plan/functions/entry.h"
 #include "plan/functions/families.h"
 
@@ -141,6 +142,6 @@ bool is_null_literal(const Expression& e) {
   return e.kind == ExprKind::kCast && is_null_literal(*e.children[0]);
 }
 
-bool is_collated(const DataType& t) { return t.id() == TypeId::kString && t.collation() != "UTF8_BINARY"; }
+bool is_collated(const DataType& t) { return has_collation(t); }
 
 }  // namespace tarn::plan

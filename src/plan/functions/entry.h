@@ -42,6 +42,6 @@ std::optional<bool> constant_boolean(const Expression& e);
 bool is_null_literal(const Expression& e);
 // The expression, printed in generated names and messages as this text.
 ExprPtr printed_as(const ExprPtr& e, std::string text);
-bool is_collated(const DataType& t);   // a string whose collation is not UTF8_BINARY
+bool is_collated(const DataType& t);   // has_collation (plan/collation.h)
 
 }  // namespace tarn::plan

@@ -26,4 +26,7 @@ FunctionTable sketch_functions();       // Apache DataSketches
 
 const std::vector<FunctionTable>& function_families();
 
+// The collation of the result of a call whose strings have one, and the lowering that follows it (plan/functions/collated.cc).
+void apply_collation(const FunctionEntry& function, const std::vector<ExprPtr>& args, TypedCall& typed);
+
 }  // namespace tarn::plan

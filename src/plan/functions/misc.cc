@@ -48,6 +48,7 @@ const FunctionEntry kTable[] = {
     scalar("input_file_block_start", "() -> long", "CAST(-1 AS BIGINT)", kNondeterministic | kNeverNull),
     scalar("input_file_block_length", "() -> long", "CAST(-1 AS BIGINT)", kNondeterministic | kNeverNull),
     scalar("current_database,current_schema", "() -> string", "@current_schema", kFoldableConstant | kNeverNull),
+    scalar("current_path", "() -> string", "@current_path", kFoldableConstant | kNeverNull),
     scalar("current_catalog", "() -> string", "@current_catalog", kFoldableConstant | kNeverNull),
     scalar("current_user,user,session_user", "() -> string", "@current_user", kFoldableConstant | kNeverNull),
     scalar("version", "() -> string", "'4.2.0 0000000000000000000000000000000000000000'", kNeverNull),

@@ -147,12 +147,12 @@ VARIANT(kNegateCalendar, "-", "spark_calendar_negate($1, $mode)", kOp);
 
 #define COMPARISON(id, op, text) \
   VARIANT(id, op, text, kOp)
-COMPARISON(kEqualCollated, "=", "(spark_collation_key($1, $coll) = spark_collation_key($2, $coll))");
-COMPARISON(kNullSafeCollated, "<=>", "(spark_collation_key($1, $coll) IS NOT DISTINCT FROM spark_collation_key($2, $coll))");
-COMPARISON(kLessCollated, "<", "(spark_collation_key($1, $coll) < spark_collation_key($2, $coll))");
-COMPARISON(kLessEqualCollated, "<=", "(spark_collation_key($1, $coll) <= spark_collation_key($2, $coll))");
-COMPARISON(kGreaterCollated, ">", "(spark_collation_key($1, $coll) > spark_collation_key($2, $coll))");
-COMPARISON(kGreaterEqualCollated, ">=", "(spark_collation_key($1, $coll) >= spark_collation_key($2, $coll))");
+COMPARISON(kEqualCollated, "=", "($k1 = $k2)");
+COMPARISON(kNullSafeCollated, "<=>", "($k1 IS NOT DISTINCT FROM $k2)");
+COMPARISON(kLessCollated, "<", "($k1 < $k2)");
+COMPARISON(kLessEqualCollated, "<=", "($k1 <= $k2)");
+COMPARISON(kGreaterCollated, ">", "($k1 > $k2)");
+COMPARISON(kGreaterEqualCollated, ">=", "($k1 >= $k2)");
 
 bool nullable_arithmetic(const CallContext& c, const std::vector<ExprPtr>& args) {
   if (any_nullable(args) || c.mode == EvalMode::kTry) return true;

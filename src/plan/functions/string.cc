@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "plan/collation.h"
 #include "plan/functions/entry.h"
 #include "plan/functions/families.h"
 
@@ -97,24 +98,20 @@ const char* const kTryValidateBytes = "spark_try_validate_utf8_binary($1)";
 TypedCall same_string_rule(const CallContext&, std::vector<ExprPtr>& args) { return {args[0]->type, any_nullable(args)}; }
 
 // contains, startswith, endswith: two strings or two binaries.
-template <const char* const& Text, const char* const& Collated, const char* const& Bytes>
+template <const char* const& Text, const char* const& Bytes>
 TypedCall search_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   static const FunctionEntry text{"contains", FunctionKind::kScalar, "", Text, kHidden};
-  static const FunctionEntry collated{"contains", FunctionKind::kScalar, "", Collated, kHidden};
   static const FunctionEntry bytes{"contains", FunctionKind::kScalar, "", Bytes, kHidden};
   if (is_binary(args[0]) && is_binary(args[1])) return {TypeId::kBoolean, any_nullable(args), &bytes};
   expect(c, args, 0, "string");
   expect(c, args, 1, "string");
-  return {TypeId::kBoolean, any_nullable(args), is_collated(args[0]->type) || is_collated(args[1]->type) ? &collated : &text};
+  return {TypeId::kBoolean, any_nullable(args), &text};
 }
 const char* const kContains = "contains($1, $2)";
-const char* const kContainsCollated = "contains(spark_collation_key($1, $coll), spark_collation_key($2, $coll))";
 const char* const kContainsBytes = "spark_contains_binary($1, $2)";
 const char* const kStarts = "starts_with($1, $2)";
-const char* const kStartsCollated = "starts_with(spark_collation_key($1, $coll), spark_collation_key($2, $coll))";
 const char* const kStartsBytes = "spark_startswith_binary($1, $2)";
 const char* const kEnds = "ends_with($1, $2)";
-const char* const kEndsCollated = "ends_with(spark_collation_key($1, $coll), spark_collation_key($2, $coll))";
 const char* const kEndsBytes = "spark_endswith_binary($1, $2)";
 
 TypedCall pad_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -178,10 +175,7 @@ TypedCall collate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   auto name = constant_string(*args[1]);
   if (!is_foldable(*args[1])) expect_foldable(c, args, 1, "collationName", TypeId::kString);
   if (!name) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "`collation`"}});
-  std::string upper;
-  for (char ch : *name) upper += static_cast<char>(std::toupper(static_cast<unsigned char>(ch)));
-  if (upper.rfind("SYSTEM.BUILTIN.", 0) == 0) upper = upper.substr(15);
-  return {DataType::string(upper), args[0]->nullable};
+  return {DataType::string(canonical_collation(*name)), args[0]->nullable};
 }
 
 // x LIKE ALL (a, b), NOT LIKE ANY (a, b) …
@@ -212,9 +206,9 @@ const FunctionEntry kTable[] = {
       static const FunctionEntry e{"collation", FunctionKind::kScalar, "", "concat('SYSTEM.BUILTIN.', $coll)", kHidden};
       (void)a; return {TypeId::kString, false, &e}; }),
     scalar("collation_key", "(string) -> binary", "spark_collation_key($1, $coll)", kHidden),
-    scalar("contains", "(left: any, right: any) -> @", "", kNone, search_rule<kContains, kContainsCollated, kContainsBytes>),
-    scalar("startswith", "(left: any, right: any) -> @", "", kNone, search_rule<kStarts, kStartsCollated, kStartsBytes>),
-    scalar("endswith", "(left: any, right: any) -> @", "", kNone, search_rule<kEnds, kEndsCollated, kEndsBytes>),
+    scalar("contains", "(left: any, right: any) -> @", "", kNone, search_rule<kContains, kContainsBytes>),
+    scalar("startswith", "(left: any, right: any) -> @", "", kNone, search_rule<kStarts, kStartsBytes>),
+    scalar("endswith", "(left: any, right: any) -> @", "", kNone, search_rule<kEnds, kEndsBytes>),
     scalar("concat,||", "(any...) -> @", "0: '' ;; *: spark_concat($*)", kNone, concat_rule),
     scalar("concat_ws", "(any+) -> @", "spark_concat_ws($*)", kNullTolerant, concat_ws_rule),
     scalar("decode_charset", "(binary, string) -> @", "", kHidden, charset_rule<true>),
