@@ -1,0 +1,82 @@
+#include "http/message.h"
+
+#include <strings.h>
+
+#include "base/encoding.h"
+
+namespace tarn::http {
+namespace {
+bool same(std::string_view a, std::string_view b) { return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0; }
+}  // namespace
+
+void Headers::set(const std::string& name, std::string value) {
+  for (auto& [n, v] : all_) {
+    if (same(n, name)) {
+      v = std::move(value);
+      return;
+    }
+  }
+  add(name, std::move(value));
+}
+
+const std::string* Headers::find(std::string_view name) const {
+  for (const auto& [n, v] : all_) {
+    if (same(n, name)) return &v;
+  }
+  return nullptr;
+}
+
+std::string Headers::get(std::string_view name) const {
+  const std::string* v = find(name);
+  return v ? *v : "";
+}
+
+bool parse_target(Request* request) {
+  std::string_view target = request->target;
+  size_t mark = target.find('?');
+  request->path = std::string(target.substr(0, mark));
+  if (mark == std::string_view::npos) return true;
+  std::string_view rest = target.substr(mark + 1);
+  while (!rest.empty()) {
+    size_t end = rest.find('&');
+    std::string_view pair = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    if (pair.empty()) continue;
+    size_t equals = pair.find('=');
+    auto name = percent_decode(pair.substr(0, equals), true);
+    auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    if (!name || !value || !is_utf8(*name) || !is_utf8(*value)) return false;
+    request->query.emplace_back(std::move(*name), std::move(*value));
+  }
+  return true;
+}
+
+const char* reason_phrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 302: return "Found";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 416: return "Range Not Satisfiable";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 503: return "Service Unavailable";
+    default: return "Status";
+  }
+}
+
+}  // namespace tarn::http

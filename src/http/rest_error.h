@@ -1,0 +1,28 @@
+#pragma once
+// What ends a REST request. Turned into wire form in one place, router.cc.
+#include <stdexcept>
+#include <string>
+
+namespace tarn::http {
+
+class RestError : public std::runtime_error {
+ public:
+  // status: HTTP; code: the API's error_code; message: for the caller, without internals.
+  RestError(int status, std::string code, const std::string& message) : std::runtime_error(message), status_(status), code_(std::move(code)) {}
+  int status() const { return status_; }
+  const std::string& code() const { return code_; }
+
+ private:
+  int status_;
+  std::string code_;
+};
+
+inline RestError invalid_parameter(const std::string& message) { return {400, "INVALID_PARAMETER_VALUE", message}; }
+inline RestError malformed(const std::string& message) { return {400, "MALFORMED_REQUEST", message}; }
+inline RestError bad_request(const std::string& message) { return {400, "BAD_REQUEST", message}; }
+inline RestError invalid_state(const std::string& message) { return {400, "INVALID_STATE", message}; }
+inline RestError not_found(const std::string& message) { return {404, "RESOURCE_DOES_NOT_EXIST", message}; }
+inline RestError already_exists(const std::string& message) { return {400, "RESOURCE_ALREADY_EXISTS", message}; }
+inline RestError permission_denied(const std::string& message) { return {403, "PERMISSION_DENIED", message}; }
+
+}  // namespace tarn::http

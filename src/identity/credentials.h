@@ -1,0 +1,71 @@
+#pragma once
+// Personal access tokens, the access tokens that OAuth gives out, and the OAuth secrets of service principals. Only SHA-256 digests are
+// stored: the values have 128 random bits and more, so a slow hash would protect nothing.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "identity/directory.h"
+
+namespace tarn::identity {
+
+struct TokenInfo {
+  std::string id;
+  int64_t owner = 0, creator = 0;
+  std::string comment;
+  int64_t created_ms = 0;
+  int64_t expires_ms = -1;         // -1: never
+  int64_t last_used_ms = 0;        // 0: never; kept to the minute
+};
+
+struct SecretInfo {
+  std::string id;
+  int64_t owner = 0;
+  std::string digest;              // what clients see as secret_hash
+  int64_t created_ms = 0, expires_ms = 0;
+};
+
+// Thread-safe.
+class Credentials {
+ public:
+  explicit Credentials(Metadata& metadata);
+
+  enum class Use { kPersonal, kOAuth };
+  // *value is the only time that the token can be seen. lifetime_seconds <= 0: for ever.
+  TokenInfo create_token(int64_t owner, int64_t creator, const std::string& comment, int64_t lifetime_seconds, Use use, std::string* value);
+  // The owner of a valid token.
+  std::optional<int64_t> owner_of(std::string_view token);
+  std::vector<TokenInfo> tokens(std::optional<int64_t> owner) const;     // personal ones that have not expired
+  std::optional<TokenInfo> token(std::string_view id) const;
+  bool revoke(std::string_view id);
+
+  SecretInfo create_secret(int64_t owner, int64_t lifetime_seconds, std::string* value);
+  std::vector<SecretInfo> secrets(int64_t owner) const;
+  bool revoke_secret(int64_t owner, std::string_view id);
+  bool check_secret(int64_t owner, std::string_view value) const;
+
+ private:
+  Metadata& metadata_;
+};
+
+// At most so many failures a minute for each key (a client id, an address). Thread-safe.
+class LoginThrottle {
+ public:
+  explicit LoginThrottle(int failures_a_minute = 10) : limit_(failures_a_minute) {}
+  bool blocked(const std::string& key);
+  void failed(const std::string& key);
+
+ private:
+  struct Window {
+    int64_t start_ms = 0;
+    int failures = 0;
+  };
+  int limit_;
+  std::mutex mu_;
+  std::unordered_map<std::string, Window> windows_;  // guarded by mu_
+};
+
+}  // namespace tarn::identity
