@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -91,6 +92,16 @@ void set_startup_conf(const Arguments& arguments, const engine::EngineOptions& o
       {"spark.master", "local[" + std::to_string(threads) + "]"},
       {"spark.sql.warehouse.dir", "file:" + options.warehouse},
   };
+  if (const std::string& path = arguments.settings.get("conf-file"); !path.empty()) {
+    std::ifstream file(path);
+    if (!file) throw CommandError("cannot read " + path);
+    for (std::string line; std::getline(file, line);) {
+      size_t equals = line.find('=');
+      if (line.empty() || line[0] == '#') continue;
+      if (equals == std::string::npos || equals == 0) throw CommandError(path + ": expected KEY=VALUE a line");
+      conf[line.substr(0, equals)] = line.substr(equals + 1);
+    }
+  }
   auto [from, to] = arguments.repeated.equal_range("conf");
   for (auto it = from; it != to; ++it) {
     size_t equals = it->second.find('=');
@@ -111,7 +122,7 @@ int run_cluster(const Arguments& arguments) {
 
   engine::EngineOptions engine_options;
   engine_options.home = home_of(settings);
-  engine_options.warehouse = engine_options.home + "/warehouse";
+  engine_options.warehouse = settings.get("warehouse").empty() ? engine_options.home + "/warehouse" : settings.get("warehouse");
   engine_options.memory_limit = memory_limit(settings.get("memory"));
   engine_options.threads = static_cast<int>(number(settings, "threads", 4096));
   engine_options.python = settings.get("python");

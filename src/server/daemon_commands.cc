@@ -10,7 +10,7 @@
 #include <iostream>
 #include <thread>
 
-#include "server/child_process.h"
+#include "base/child_process.h"
 #include "server/command.h"
 #include "server/pid_file.h"
 

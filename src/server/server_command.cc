@@ -1,89 +1,192 @@
-// `tarn server`: supervises one cluster and says how it is.
-#include <sys/wait.h>
+// `tarn server`: the workspace. Wires the rooms of the control plane to one port.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
+#include "base/encoding.h"
+#include "base/io_error.h"
 #include "base/log.h"
+#include "base/metadata.h"
+#include "clusters/cluster_store.h"
+#include "clusters/families.h"
+#include "clusters/grpc_router.h"
+#include "clusters/supervisor.h"
 #include "connect/service.h"
-#include "server/child_process.h"
+#include "http/listener.h"
+#include "http/router.h"
+#include "identity/audit_log.h"
+#include "identity/families.h"
+#include "secrets/families.h"
 #include "server/command.h"
-#include "server/metrics_listener.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
+#include "workspace/families.h"
 
 namespace fs = std::filesystem;
 
 namespace tarn::server {
 namespace {
 
-constexpr std::string_view kReady = "tarn cluster ready ";
+constexpr auto kGrace = std::chrono::seconds(10);
 
-// Starts the cluster of this home; "" if it did not come up (it has said why on standard error).
-Child start_cluster(const Arguments& arguments, const std::string& home) {
-  Child child = start_child(arguments.program, {"cluster", "--home", home, "--log-level", arguments.settings.get("log-level")}, {});
-  if (child.ready.starts_with(kReady)) {
-    log::info("cluster_started", {{"address", child.ready.substr(kReady.size())}, {"pid", std::to_string(child.pid)}});
-    return child;
-  }
-  stop_child(child.pid, 5);
-  return {};
+// In an empty home: the first user, and a token that only the owner of the home can read.
+void create_admin(const std::string& home, const std::string& name, identity::Directory& directory, identity::Credentials& credentials) {
+  if (!directory.empty()) return;
+  identity::Entry admin;
+  admin.name = name;
+  admin.display_name = name.substr(0, name.find('@'));
+  admin.attributes["emails"] = nlohmann::json::array({{{"type", "work"}, {"value", name}, {"primary", true}}});
+  auto made = directory.create(admin);
+  directory.add_member(directory.admins(), made->id);
+  std::string token, path = home + "/admin-token";
+  credentials.create_token(made->id, made->id, "made at the first start", 0, identity::Credentials::Use::kPersonal, &token);
+  ::unlink(path.c_str());
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  std::string line = token + "\n";
+  bool written = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!written) throw IoError("cannot write the admin's token", path);
+  std::fprintf(stderr, "tarn: the user %s was made; the token is in %s\n", name.c_str(), path.c_str());
+}
+
+// The number by which clients tell workspaces apart; stays with the home.
+std::string workspace_id(Metadata& metadata) {
+  static constexpr const char* kSteps[] = {"CREATE TABLE workspace (id INTEGER NOT NULL); INSERT INTO workspace VALUES (abs(random()) % 9000000000000000 + 1000000000000000);"};
+  metadata.migrate("server", kSteps);
+  auto db = metadata.lease();
+  SqliteStatement query(*db, "SELECT id FROM workspace");
+  query.step();
+  return query.text(0);
+}
+
+std::string process_metrics(const http::Listener& listener, const clusters::Supervisor& supervisor) {
+  auto s = listener.stats();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::string out;
+  auto add = [&](const char* name, const char* type, const char* help, uint64_t value) {
+    out += std::string("# HELP tarn_") + name + " " + help + "\n# TYPE tarn_" + name + " " + type + "\ntarn_" + name + " " + std::to_string(value) + "\n";
+  };
+  add("http_connections_open", "gauge", "Open HTTP connections.", s.open);
+  add("http_connections_total", "counter", "Accepted connections.", s.connections);
+  add("grpc_connections_total", "counter", "Connections that speak HTTP/2.", s.http2);
+  add("clusters_running", "gauge", "Clusters that run.", supervisor.running());
+  add("process_max_resident_bytes", "gauge", "Peak memory.", static_cast<uint64_t>(usage.ru_maxrss) * 1024);
+  return out;
 }
 
 }  // namespace
 
 int run_server(const Arguments& arguments) {
-  const std::string home = home_of(arguments.settings);
-  const std::string& listen = arguments.settings.get("listen");
-  std::string host = listen.substr(0, listen.rfind(':'));
-  if (!connect::is_loopback(host)) throw UsageError("the workspace listens on loopback addresses only: " + listen);
-  SignalWait signals;
-  signals.watch_children();
+  const Settings& settings = arguments.settings;
+  const std::string home = home_of(settings);
+  const std::string& listen = settings.get("listen");
+  size_t colon = listen.rfind(':');
+  if (colon == std::string::npos || colon == 0) throw UsageError("an address is HOST:PORT, not " + listen);
+  http::ListenOptions options;
+  options.host = listen.substr(0, colon);
+  char* end = nullptr;
+  unsigned long port = std::strtoul(listen.c_str() + colon + 1, &end, 10);
+  if (*end || end == listen.c_str() + colon + 1 || port > 65535) throw UsageError("an address is HOST:PORT, not " + listen);
+  options.port = static_cast<uint16_t>(port);
+  options.tls_certificate = settings.get("tls-cert");
+  options.tls_key = settings.get("tls-key");
+  if (options.tls_certificate.empty() != options.tls_key.empty()) throw UsageError("--tls-cert and --tls-key go together");
+  if (options.tls_certificate.empty() && !connect::is_loopback(options.host)) {
+    throw UsageError("without TLS the workspace listens on loopback addresses only: " + listen);
+  }
+  const std::string& level = settings.get("log-level");
+  log::set_level(level == "debug" ? log::Level::kDebug : level == "warn" ? log::Level::kWarn : level == "error" ? log::Level::kError : log::Level::kInfo);
+  SignalWait signals;  // before any thread
   std::error_code ec;
   fs::create_directories(home + "/logs", ec);
+  if (!ec) fs::create_directories(home + "/dbfs", ec);
   if (ec) throw CommandError("cannot write to the home " + home + ": " + ec.message());
   PidFile pid_file(home + "/server.pid");
   log::open_file(home + "/logs/server.log");
 
-  std::atomic<bool> well{true};
-  Child cluster = start_cluster(arguments, home);
-  if (!cluster.pid) throw CommandError("the cluster did not start: see " + home + "/logs/cluster.log");
-  std::unique_ptr<MetricsListener> http;
-  try {
-    http = std::make_unique<MetricsListener>(listen, [&] { return well.load(); }, [&] {
-      return std::string("# HELP tarn_cluster_up Whether the cluster runs.\n# TYPE tarn_cluster_up gauge\ntarn_cluster_up ") +
-             (well ? "1\n" : "0\n");
+  // From the floor up; the listener is the last to come and the first to go.
+  Metadata metadata(home + "/workspace.db");
+  identity::Directory directory(metadata);
+  identity::Credentials credentials(metadata);
+  identity::AccessControl access(metadata, directory);
+  identity::AuditLog audit(home + "/logs/audit.log");
+  identity::LoginThrottle throttle;
+  secrets::Vault vault(metadata, secrets::MasterKey::load(home + "/master.key"));
+  workspace::ObjectStore objects(metadata);
+  workspace::set_up_access(objects, access);
+  create_admin(home, settings.get("admin"), directory, credentials);
+  clusters::ClusterStore cluster_store(metadata);
+  clusters::Supervisor supervisor(cluster_store, {arguments.program, home, [&](int64_t owner, const std::string& text) {
+    return secrets::Vault::replace_references(text, [&](const std::string& scope, const std::string& key) {
+      auto who = directory.principal(owner);
+      if (!who) throw CommandError("the cluster's owner is not active");
+      return secrets::read_secret(vault, access, *who, scope, key);
     });
-  } catch (...) {
-    stop_child(cluster.pid, 35);
-    throw;
-  }
-  std::string address = "http://" + host + ":" + std::to_string(http->port());
+  }});
+
+  http::RouteTable routes;
+  std::unique_ptr<http::Listener> listener;
+  identity::add_scim_routes(routes, directory);
+  identity::add_group_routes(routes, directory);
+  identity::add_token_routes(routes, directory, credentials, access);
+  identity::add_oauth_routes(routes, directory, credentials, throttle);
+  identity::add_permission_routes(routes, access);
+  secrets::add_secret_routes(routes, vault, access);
+  workspace::add_workspace_routes(routes, objects, access);
+  workspace::add_dbfs_routes(routes, home + "/dbfs", nullptr);
+  clusters::add_cluster_routes(routes, cluster_store, supervisor, access);
+  clusters::add_policy_routes(routes, cluster_store, access);
+  std::atomic<bool> stopping{false};
+  routes.get("/health", [&](http::Call&) {
+    return stopping ? http::json_response({{"status", "unavailable"}}, 503) : http::json_response({{"status", "ok"}});
+  }, http::Access::kPublic);
+  std::function<std::string()> metrics;
+  routes.get("/metrics", [&](http::Call&) {
+    http::Response r;
+    r.headers.add("Content-Type", "text/plain; version=0.0.4");
+    r.body = metrics();
+    return r;
+  });
+  http::Router router(routes, {[&](const http::Request& request) { return identity::authenticate(request, credentials, directory); },
+                               [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace_id(metadata)});
+  metrics = [&] { return router.metrics() + (listener ? process_metrics(*listener, supervisor) : ""); };
+  clusters::GrpcRouter grpc_router(supervisor, {[&](const std::string& token) {
+                                                 auto owner = credentials.owner_of(token);
+                                                 return owner ? directory.principal(*owner) : std::nullopt;
+                                               },
+                                               [&](const http::Principal& caller, const std::string& cluster, bool start, std::string* why) {
+                                                 try {
+                                                   clusters::require_cluster(cluster_store, access, caller, cluster, start ? "CAN_RESTART" : "CAN_ATTACH_TO");
+                                                   return true;
+                                                 } catch (const http::RestError& e) {
+                                                   *why = e.what();
+                                                   return false;
+                                                 }
+                                               }});
+  options.http2 = [&](int fd) { grpc_router.adopt(fd); };
+  supervisor.resume();
+  listener = std::make_unique<http::Listener>(options, router);
+
+  std::string address = (options.tls_certificate.empty() ? "http://" : "https://") + options.host + ":" + std::to_string(listener->port());
   pid_file.publish(address);
+  log::info("server_ready", {{"address", address}, {"home", home}, {"version", TARN_VERSION}});
   std::printf("tarn server ready %s\n", address.c_str());
   std::fflush(stdout);
-
-  for (int failures = 0;;) {
-    std::string signal = signals.wait();
-    if (signal != "SIGCHLD") {
-      log::info("server_stopping", {{"signal", signal}});
-      well = false;
-      break;
-    }
-    int status = 0;
-    if (::waitpid(cluster.pid, &status, WNOHANG) != cluster.pid) continue;
-    well = false;
-    log::error("cluster_died", {{"status", std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status))}});
-    if (++failures > 5) throw CommandError("the cluster died six times: see " + home + "/logs/cluster.log");
-    std::this_thread::sleep_for(std::chrono::milliseconds(200 << failures));
-    cluster = start_cluster(arguments, home);
-    if (!cluster.pid) throw CommandError("the cluster did not start again: see " + home + "/logs/cluster.log");
-    well = true;
-  }
-  stop_child(cluster.pid, 35);
+  std::string signal = signals.wait();
+  stopping = true;
+  log::info("server_stopping", {{"signal", signal}});
+  grpc_router.stop();
+  listener->stop(kGrace);
+  supervisor.stop();
+  log::info("server_stopped");
   return 0;
 }
 

@@ -3,13 +3,15 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
-namespace tarn::server {
+namespace tarn {
 
 struct ChildOptions {
   std::string log;          // where its standard error goes (appended); empty: where ours goes
-  bool background = false;  // a session of its own that outlives us; otherwise it is ended when we die
+  bool background = false;  // a session of its own that outlives us; otherwise it is ended when the thread that started it ends
+  std::vector<std::pair<std::string, std::string>> environment = {};  // on top of ours
 };
 
 struct Child {
@@ -17,10 +19,10 @@ struct Child {
   std::string ready;  // its first line on standard output; empty if it ended without one
 };
 
-// Starts program with these arguments and waits for its first line (at most a minute). CommandError if it cannot be started.
+// Starts program with these arguments and waits for its first line (at most a minute). std::runtime_error if it cannot be started.
 Child start_child(const std::string& program, const std::vector<std::string>& arguments, const ChildOptions& options);
 
 // Asks it to end and waits this long, then kills it. The exit status, or 128 + the signal.
 int stop_child(pid_t pid, int seconds);
 
-}  // namespace tarn::server
+}  // namespace tarn

@@ -1,4 +1,4 @@
-#include "server/child_process.h"
+#include "base/child_process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -7,25 +7,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <stdexcept>
+#include <string_view>
 #include <thread>
 
-#include "server/command.h"
-
-namespace tarn::server {
+namespace tarn {
 
 Child start_child(const std::string& program, const std::vector<std::string>& arguments, const ChildOptions& options) {
   int out[2];
-  if (::pipe2(out, O_CLOEXEC) != 0) throw CommandError(std::string("no pipe: ") + std::strerror(errno));
+  if (::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error(std::string("no pipe: ") + std::strerror(errno));
   std::vector<char*> argv;
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
+  std::vector<std::string> variables;
+  for (char** e = environ; *e; ++e) {
+    std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
+    bool replaced = std::any_of(options.environment.begin(), options.environment.end(), [&](const auto& v) { return v.first == name; });
+    if (!replaced) variables.emplace_back(*e);
+  }
+  for (const auto& [name, value] : options.environment) variables.push_back(name + "=" + value);
+  std::vector<char*> envp;
+  for (auto& v : variables) envp.push_back(v.data());
+  envp.push_back(nullptr);
   pid_t parent = ::getpid();
   pid_t pid = ::fork();
-  if (pid < 0) throw CommandError(std::string("cannot start a process: ") + std::strerror(errno));
+  if (pid < 0) throw std::runtime_error(std::string("cannot start a process: ") + std::strerror(errno));
   if (pid == 0) {
     // Only async-signal-safe calls from here on.
     sigset_t none;
@@ -43,7 +54,7 @@ Child start_child(const std::string& program, const std::vector<std::string>& ar
       int log = ::open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
       if (log >= 0) ::dup2(log, 2);
     }
-    ::execv(program.c_str(), argv.data());
+    ::execve(program.c_str(), argv.data(), envp.data());
     ::_exit(127);
   }
   ::close(out[1]);
@@ -79,4 +90,4 @@ int stop_child(pid_t pid, int seconds) {
   return 128 + SIGKILL;
 }
 
-}  // namespace tarn::server
+}  // namespace tarn

@@ -1,0 +1,22 @@
+#pragma once
+#include "clusters/cluster_store.h"
+#include "clusters/supervisor.h"
+#include "http/route.h"
+#include "identity/access_control.h"
+
+namespace tarn::clusters {
+
+// /api/2.x/clusters/…
+void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, identity::AccessControl& access);
+// /api/2.0/policies/clusters/…
+void add_policy_routes(http::RouteTable& table, ClusterStore& store, identity::AccessControl& access);
+
+// Applies a policy's fixed values and, if asked, its defaults; RestError INVALID_PARAMETER_VALUE for what it forbids.
+void apply_policy(const Policy& policy, bool defaults, Json* spec);
+// The policy's definition as JSON; RestError INVALID_PARAMETER_VALUE if it is none.
+Json parse_policy(const std::string& definition);
+
+// The cluster of this id for somebody with this level. An unknown one is INVALID_PARAMETER_VALUE "Cluster X does not exist".
+Cluster require_cluster(const ClusterStore& store, const identity::AccessControl& access, const http::Principal& caller, const std::string& id, const char* level);
+
+}  // namespace tarn::clusters

@@ -1,0 +1,276 @@
+#include "clusters/grpc_router.h"
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/server_posix.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/encoding.h"
+#include "base/log.h"
+
+namespace tarn::clusters {
+namespace {
+
+constexpr auto kStartTimeout = std::chrono::seconds(60);
+constexpr char kClusterHeader[] = "x-databricks-cluster-id";
+
+std::string header(const grpc::GenericCallbackServerContext& context, const char* name) {
+  auto it = context.client_metadata().find(name);
+  return it == context.client_metadata().end() ? "" : std::string(it->second.data(), it->second.size());
+}
+
+// Ours, or gRPC's own: never passed on.
+bool is_hop_header(const std::string& name) {
+  return name.empty() || name[0] == ':' || name == "user-agent" || name == "authorization" || name == kClusterHeader || name == "te" ||
+         name == "content-type" || name.starts_with("grpc-");
+}
+
+}  // namespace
+
+class GrpcRouter::Impl {
+ public:
+  Impl(Supervisor& s, GrpcRouterHooks h) : supervisor(s), hooks(std::move(h)), service(*this) {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(&service);
+    builder.SetMaxReceiveMessageSize(-1);
+    builder.SetMaxSendMessageSize(-1);
+    // Sockets come by adopt(); a server without a port wants a queue.
+    queue = builder.AddCompletionQueue();
+    server = builder.BuildAndStart();
+    if (!server) throw std::runtime_error("the gRPC router does not start");
+  }
+
+  ~Impl() { stop(); }
+
+  void stop() {
+    if (stopped.exchange(true)) return;
+    server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+    queue->Shutdown();
+    void* tag;
+    bool ok;
+    while (queue->Next(&tag, &ok)) {}
+    server->Wait();
+    std::unique_lock lock(mu);
+    idle.wait(lock, [&] { return starters == 0; });
+  }
+
+  std::shared_ptr<grpc::GenericStub> stub(const std::string& address) {
+    std::lock_guard lock(mu);
+    auto& s = stubs[address];
+    if (!s) {
+      if (stubs.size() > 200) stubs.clear();  // addresses of clusters long gone
+      grpc::ChannelArguments arguments;
+      arguments.SetMaxReceiveMessageSize(-1);
+      arguments.SetMaxSendMessageSize(-1);
+      auto made = std::make_shared<grpc::GenericStub>(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+      stubs[address] = made;
+      return made;
+    }
+    return s;
+  }
+
+  class Upstream;
+
+  // The client's side of one call.
+  class Downstream : public grpc::ServerGenericBidiReactor {
+   public:
+    Downstream(Impl& impl, grpc::GenericCallbackServerContext* context) : impl_(impl), context_(context) {}
+    void begin();
+    void OnReadDone(bool ok) override;
+    void OnWriteDone(bool ok) override;
+    void OnCancel() override;
+    void OnSendInitialMetadataDone(bool) override {}
+    void OnDone() override;
+
+    Impl& impl_;
+    grpc::GenericCallbackServerContext* context_;
+    grpc::ByteBuffer from_client_;
+    std::string cluster_;
+    std::shared_ptr<Upstream> upstream_;    // guarded by mu_
+    std::mutex mu_;
+    bool finished_ = false;                 // guarded by mu_
+    bool cancelled_ = false;                // guarded by mu_
+
+    // Once only.
+    void finish(const grpc::Status& status) {
+      {
+        std::lock_guard lock(mu_);
+        if (finished_) return;
+        finished_ = true;
+      }
+      Finish(status);
+    }
+    void connect(const Endpoint& endpoint);
+  };
+
+  // The cluster's side. Kept alive by itself until OnDone.
+  class Upstream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+   public:
+    Upstream(Downstream& downstream, std::shared_ptr<grpc::GenericStub> stub) : down_(downstream), stub_(std::move(stub)) {}
+    void OnReadInitialMetadataDone(bool ok) override {
+      if (ok) {
+        for (const auto& [name, value] : context_.GetServerInitialMetadata()) {
+          std::string n(name.data(), name.size());
+          if (!is_hop_header(n)) down_.context_->AddInitialMetadata(n, std::string(value.data(), value.size()));
+        }
+      }
+    }
+    void OnReadDone(bool ok) override {
+      if (!ok) {
+        RemoveHold();  // the hold of the reads
+        return;
+      }
+      if (client_gone_) {
+        StartRead(&from_cluster_);
+        return;
+      }
+      down_.StartWrite(&from_cluster_);
+    }
+    void client_wrote(bool ok) {  // the answer went out, or the client is gone
+      if (!ok) {
+        client_gone_ = true;
+        context_.TryCancel();
+      }
+      StartRead(&from_cluster_);
+    }
+    void OnWriteDone(bool ok) override {
+      if (ok) down_.StartRead(&down_.from_client_);
+      else release_writes();
+    }
+    void OnWritesDoneDone(bool) override {}
+    void release_writes() {
+      if (!released_.exchange(true)) RemoveHold();
+    }
+    void OnDone(const grpc::Status& status) override {
+      for (const auto& [name, value] : context_.GetServerTrailingMetadata()) {
+        std::string n(name.data(), name.size());
+        if (n != "grpc-status" && n != "grpc-message") down_.context_->AddTrailingMetadata(n, std::string(value.data(), value.size()));
+      }
+      down_.finish(status);
+    }
+
+    Downstream& down_;
+    std::shared_ptr<grpc::GenericStub> stub_;
+    grpc::ClientContext context_;
+    grpc::ByteBuffer from_cluster_;
+    std::atomic<bool> released_{false}, client_gone_{false};
+  };
+
+  class Service : public grpc::CallbackGenericService {
+   public:
+    explicit Service(Impl& impl) : impl_(impl) {}
+    grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+      ++impl_.calls;
+      auto* call = new Downstream(impl_, context);
+      call->begin();
+      return call;
+    }
+
+   private:
+    Impl& impl_;
+  };
+
+  Supervisor& supervisor;
+  GrpcRouterHooks hooks;
+  Service service;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+  std::unique_ptr<grpc::Server> server;
+  std::atomic<uint64_t> calls{0};
+  std::atomic<bool> stopped{false};
+  std::mutex mu;
+  std::condition_variable idle;
+  std::map<std::string, std::shared_ptr<grpc::GenericStub>> stubs;  // guarded by mu
+  int starters = 0;                                                 // guarded by mu: threads that wait for a cluster
+};
+
+void GrpcRouter::Impl::Downstream::begin() {
+  std::string authorization = header(*context_, "authorization");
+  bool bearer = authorization.size() > 7 && lower_ascii(authorization.substr(0, 7)) == "bearer ";
+  auto caller = bearer ? impl_.hooks.authenticate(authorization.substr(7)) : std::nullopt;
+  if (!caller) return finish({grpc::StatusCode::UNAUTHENTICATED, "Credential was not sent, has expired or is not valid."});
+  std::string id = header(*context_, kClusterHeader);
+  if (id.empty()) return finish({grpc::StatusCode::INVALID_ARGUMENT, "The connection string needs x-databricks-cluster-id."});
+  auto running = impl_.supervisor.running_endpoint(id);
+  std::string why;
+  if (!impl_.hooks.may_use(*caller, id, !running, &why)) return finish({grpc::StatusCode::PERMISSION_DENIED, why});
+  cluster_ = id;
+  impl_.supervisor.begin_use(id);
+  if (running) return connect(*running);
+  {
+    std::lock_guard lock(impl_.mu);
+    if (impl_.starters >= 64) return finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "Too many calls wait for clusters to start."});
+    ++impl_.starters;
+  }
+  // The reactor lives until finish(), and nothing finishes it before this thread has.
+  std::thread([this, id] {
+    std::string reason;
+    auto endpoint = impl_.supervisor.endpoint(id, kStartTimeout, &reason);
+    Impl& impl = impl_;
+    if (endpoint) connect(*endpoint);
+    else finish({grpc::StatusCode::UNAVAILABLE, reason});
+    std::lock_guard lock(impl.mu);
+    --impl.starters;
+    impl.idle.notify_all();
+  }).detach();
+}
+
+void GrpcRouter::Impl::Downstream::connect(const Endpoint& endpoint) {
+  auto upstream = std::make_shared<Upstream>(*this, impl_.stub(endpoint.address));
+  for (const auto& [name, value] : context_->client_metadata()) {
+    std::string n(name.data(), name.size());
+    if (!is_hop_header(n)) upstream->context_.AddMetadata(n, std::string(value.data(), value.size()));
+  }
+  upstream->context_.AddMetadata("authorization", "Bearer " + endpoint.token);
+  if (context_->deadline() != std::chrono::system_clock::time_point::max()) upstream->context_.set_deadline(context_->deadline());
+  {
+    std::lock_guard lock(mu_);
+    upstream_ = upstream;
+    if (cancelled_) upstream->context_.TryCancel();
+  }
+  upstream->stub_->PrepareBidiStreamingCall(&upstream->context_, context_->method(), grpc::StubOptions(), upstream.get());
+  // One for the reads, one for the writes: else the call ends while its last message is still on its way.
+  upstream->AddMultipleHolds(2);
+  upstream->StartRead(&upstream->from_cluster_);
+  upstream->StartCall();
+  StartRead(&from_client_);
+}
+
+void GrpcRouter::Impl::Downstream::OnReadDone(bool ok) {
+  if (ok) {
+    upstream_->StartWrite(&from_client_);
+    return;
+  }
+  upstream_->StartWritesDone();
+  upstream_->release_writes();
+}
+
+void GrpcRouter::Impl::Downstream::OnWriteDone(bool ok) { upstream_->client_wrote(ok); }
+
+void GrpcRouter::Impl::Downstream::OnCancel() {
+  std::lock_guard lock(mu_);
+  cancelled_ = true;
+  if (upstream_) upstream_->context_.TryCancel();
+}
+
+void GrpcRouter::Impl::Downstream::OnDone() {
+  if (!cluster_.empty()) impl_.supervisor.end_use(cluster_);
+  delete this;
+}
+
+GrpcRouter::GrpcRouter(Supervisor& supervisor, GrpcRouterHooks hooks) : impl_(std::make_unique<Impl>(supervisor, std::move(hooks))) {}
+GrpcRouter::~GrpcRouter() = default;
+void GrpcRouter::adopt(int fd) {
+  if (impl_->stopped) ::close(fd);
+  else grpc::AddInsecureChannelFromFd(impl_->server.get(), fd);
+}
+uint64_t GrpcRouter::calls() const { return impl_->calls; }
+void GrpcRouter::stop() { impl_->stop(); }
+
+}  // namespace tarn::clusters

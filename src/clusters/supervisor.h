@@ -1,0 +1,69 @@
+#pragma once
+// Runs clusters: each is a `tarn cluster` process that a thread of its own starts, watches and ends. The state machine of the API lives
+// here; what a caller may do is decided above.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "clusters/cluster_store.h"
+
+namespace tarn::clusters {
+
+struct SupervisorOptions {
+  std::string program;        // this executable
+  std::string home;           // of the workspace; clusters live below home/clusters, share home/tarn.db (the catalog) and home/warehouse
+  // The text with references to secrets resolved, for this owner; throws if one cannot be read.
+  std::function<std::string(int64_t owner, const std::string& text)> resolve;
+};
+
+// Where a running cluster listens; its token is known to this process alone.
+struct Endpoint {
+  std::string address;        // host:port
+  std::string token;
+};
+
+// Thread-safe.
+class Supervisor {
+ public:
+  Supervisor(ClusterStore& store, SupervisorOptions options);
+  ~Supervisor();
+
+  // Starts again what ran when the workspace ended.
+  void resume();
+  // PENDING or TERMINATED/ERROR -> running. event: CREATING or STARTING; nothing if it runs already.
+  void start(const std::string& id, const std::string& event, const Json& details);
+  void terminate(const std::string& id, const std::string& code, const std::string& type, const Json& details);
+  void restart(const std::string& id, const Json& details);
+  // Ends the process and waits for it; the caller removes the rows.
+  void forget(const std::string& id);
+  // Where it listens, starting it if it is down; nullopt with the reason if it cannot be started in this time.
+  std::optional<Endpoint> endpoint(const std::string& id, std::chrono::milliseconds wait, std::string* why);
+  std::optional<Endpoint> running_endpoint(const std::string& id) const;
+  // Use of a cluster, for its idle end: while one is held, or for N minutes after, it is not idle.
+  void begin_use(const std::string& id);
+  void end_use(const std::string& id);
+  size_t running() const;
+  void stop();                // ends every process; the store keeps their states for resume()
+
+ private:
+  struct Runner;
+  std::shared_ptr<Runner> runner(const std::string& id);
+  void run(std::shared_ptr<Runner> runner);
+  void housekeeping();
+  ClusterStore& store_;
+  SupervisorOptions options_;
+  mutable std::mutex mu_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<Runner>> runners_;  // guarded by mu_
+  bool stopping_ = false;                                   // guarded by mu_
+  std::thread housekeeper_;
+};
+
+}  // namespace tarn::clusters
