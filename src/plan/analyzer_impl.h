@@ -298,6 +298,7 @@ class Analyzer {
   ExprPtr user_call(const UserFunction& f, std::vector<ExprPtr> args, std::vector<std::string> names);
   std::vector<std::pair<std::string, ExprPtr>> bind_parameters(const SqlFunction& f, std::vector<ExprPtr> args, const std::vector<std::string>& names);
   ExprPtr outer_aggregate(ExprPtr value);
+  ExprPtr input_file_call(const FunctionEntry& entry, const std::string& name, Env& env, const std::shared_ptr<const QueryContext>& where);
   ExprPtr grouping_call(const std::string& name, std::vector<ExprPtr> args);
   ExprPtr constant_lambda(const FunctionEntry& f, std::vector<ExprPtr>& args, size_t at, size_t parameters);
   ExprPtr struct_call(std::vector<ExprPtr> args);

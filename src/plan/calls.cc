@@ -225,6 +225,29 @@ ExprPtr Analyzer::constant_lambda(const FunctionEntry& f, std::vector<ExprPtr>& 
   return out;
 }
 
+// input_file_name() and its kin read the hidden _metadata column of the one file scan below; without one they stay what Spark's
+// InputFileBlockHolder holds then: '' and -1. Source: InputFileName, PreReadCheck.
+ExprPtr Analyzer::input_file_call(const FunctionEntry& entry, const std::string& name, Env& env, const std::shared_ptr<const QueryContext>& where) {
+  CallContext context{conf_, mode(), name};
+  ExprPtr value = resolve_call(entry, {}, context, where);
+  if (!env.scope) return value;
+  int scans = 0;
+  std::function<void(const LogicalPlan&)> count = [&](const LogicalPlan& p) {
+    if (p.kind == PlanKind::kScan) ++scans;
+    for (const auto& child : p.children) count(*child);
+  };
+  for (const auto& p : env.scope->plans()) count(*p);
+  if (scans > 1) throw analysis_error("MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION", {{"expr", quote_sql(name + "()")}});
+  const char* field = name == "input_file_name" ? "file_path" : name == "input_file_block_start" ? "file_block_start" : "file_block_length";
+  for (const auto& a : env.scope->hidden()) {
+    if (a.name != "_metadata" || a.type.id() != TypeId::kStruct || !a.type.field_index(field, true)) continue;
+    auto call = std::make_shared<Call>(as<Call>(*value));
+    call->children = {fields(make_ref(a, false), {a.name, field}, 1)};
+    return call;
+  }
+  return value;
+}
+
 ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_ptr<const QueryContext>& where) {
   Parts parts = c.name;
   std::string name = lower_case(parts.back());
@@ -270,10 +293,19 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     return grouping_call(name, std::move(list));
   }
 
+<<<<<<< HEAD
   if (by_path) {
     if (!entry && !user && !sql_function) throw unresolved_routine(parts);
     if (user && user->eval_type >= 300) throw analysis_error("NOT_A_SCALAR_FUNCTION", {{"functionName", name_text(parts)}});
   } else if (!entry || c.user_defined) {
+=======
+  if (entry && c.arguments->empty() && !c.user_defined && (name == "input_file_name" || name == "input_file_block_start" || name == "input_file_block_length"))
+    return input_file_call(*entry, name, env, where);
+
+  std::shared_ptr<const UserFunction> user;
+  std::optional<SqlFunction> sql_function;
+  if (!entry || c.user_defined) {
+>>>>>>> 42eeee1 (input_file_name() and its kin)
     if (session_name) {
       std::lock_guard<std::mutex> lock(context_.state.mu);
       auto it = context_.state.user_functions.find(name);

@@ -368,6 +368,7 @@ class Writer {
       if (i < a.size()) out += " ELSE " + arg(i);
       return out + " END";
     }
+    if (a.size() == 1 && (n == "input_file_name" || n == "input_file_block_start" || n == "input_file_block_length")) return n + "()";  // the argument is the analyzer's
     if (n == "if" && a.size() == 3) return "(IF(" + list(a) + "))";
     if (n == "in" && !a.empty()) return "(" + arg(0) + " IN (" + list(a, 1) + "))";
     if (n == "not" && a.size() == 1) return "(NOT " + arg(0) + ")";

@@ -333,6 +333,14 @@ PlanPtr Analyzer::unpivot(const sc::Unpivot& u) {
       values.push_back(std::move(i));
     }
   }
+  for (const auto& list : {ids, values})
+    for (const auto& v : list)
+      any_of(*v.expression, [&](const Expression& e) {
+        auto* s = try_as<SubqueryExpr>(e);
+        if (s && s->form != SubqueryExpr::Form::kScalar)
+          throw analysis_error("UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.UNSUPPORTED_IN_EXISTS_SUBQUERY", {{"treeNode", "Expand\n+- " + tree_string(*child)}});
+        return false;
+      });
   std::vector<UnpivotSet> sets;
   for (auto& v : values) sets.push_back({{v.expression}, std::nullopt});
   std::vector<ExprPtr> id_list;

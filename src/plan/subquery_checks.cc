@@ -243,8 +243,8 @@ void Analyzer::check_no_predicate_subquery(const Expression& e, const PlanPtr& p
   any_of(e, [&](const Expression& x) {
     auto* s = try_as<SubqueryExpr>(x);
     if (!s) return false;
-    if (s->form != SubqueryExpr::Form::kScalar) throw unsupported("UNSUPPORTED_IN_EXISTS_SUBQUERY", {{"treeNode", tree_string(*plan)}});
-    if (!outer_references(*s->plan).empty()) throw unsupported("UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", {{"treeNode", tree_string(*plan)}});
+    if (s->form != SubqueryExpr::Form::kScalar) throw unsupported("UNSUPPORTED_IN_EXISTS_SUBQUERY", {{"treeNode", "Sort\n+- " + tree_string(*plan)}});
+    if (!outer_references(*s->plan).empty()) throw unsupported("UNSUPPORTED_CORRELATED_SCALAR_SUBQUERY", {{"treeNode", "Sort\n+- " + tree_string(*plan)}});
     return false;
   });
 }

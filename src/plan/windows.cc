@@ -130,6 +130,9 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
           b->offset = make_cast(b->offset, key, mode());
         } else if (key.id() == TypeId::kDate && t.is_integral()) {
           b->offset = make_cast(b->offset, TypeId::kInt, mode());
+        } else if (!t.is_numeric() && !t.is_ansi_interval() && t.id() != TypeId::kCalendarInterval) {
+          throw analysis_error("DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_UNACCEPTED_TYPE",
+                               {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"location", b == &out->lower ? "lower" : "upper"}, {"exprType", quote_sql(t.sql())}, {"expectedType", "(\"NUMERIC\" or \"INTERVAL DAY TO SECOND\" or \"INTERVAL YEAR TO MONTH\" or \"INTERVAL\")"}});
         } else if (key.id() == TypeId::kDate && t.id() == TypeId::kDayTimeInterval && t.catalog_string() != "interval day") {
           throw analysis_error("DATATYPE_MISMATCH.RANGE_FRAME_INVALID_TYPE",
                                {{"sqlExpr", quote_sql(pretty_sql(*f))}, {"orderSpecType", quote_sql(key.sql())}, {"valueBoundaryType", quote_sql(t.sql())}});
@@ -215,6 +218,31 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_WINDOW", {{"lca", name_text({lca->name})}, {"windowExpr", quote_sql(text)}});
   }
   out->children.clear();
+
+  // first(x) FILTER (WHERE c): the engine filters no functions that pick a row, so the rows left out are nulls that it ignores;
+  // a struct around x keeps its own nulls.
+  if (auto* a = try_as<AggregateCall>(*f); a && a->filter && a->function) {
+    std::string_view name = a->function->name();
+    if (name == "first" || name == "last" || name == "first_value" || name == "last_value" || name == "any_value") {
+      auto keep = a->ignore_nulls ? call("and", {a->filter, call("isnotnull", {a->children.at(0)})}) : a->filter;
+      auto packed = call("named_struct", {make_string("v"), a->children.at(0)});
+      auto picked = std::make_shared<AggregateCall>(*a);
+      picked->filter = nullptr;
+      picked->ignore_nulls = true;
+      picked->type = packed->type;
+      picked->nullable = true;
+      picked->children[0] = call("if", {keep, packed, make_null(packed->type)});
+      auto windowed = std::make_shared<WindowExpr>(*out);
+      windowed->type = picked->type;
+      windowed->nullable = true;
+      windowed->ignore_nulls = ignore_nulls;
+      windowed->context = f->context;
+      windowed->children = {picked};
+      auto value = std::const_pointer_cast<Expression>(with_children(fields(windowed, {"", "v"}, 1), {windowed}));
+      value->text = window_text(f, *out);
+      return value;
+    }
+  }
 
   // The result.
   if (is_window || is_aggregate_node(*f)) {
