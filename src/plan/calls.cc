@@ -293,19 +293,13 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     return grouping_call(name, std::move(list));
   }
 
-<<<<<<< HEAD
+  if (entry && c.arguments->empty() && !c.user_defined && (name == "input_file_name" || name == "input_file_block_start" || name == "input_file_block_length"))
+    return input_file_call(*entry, name, env, where);
+
   if (by_path) {
     if (!entry && !user && !sql_function) throw unresolved_routine(parts);
     if (user && user->eval_type >= 300) throw analysis_error("NOT_A_SCALAR_FUNCTION", {{"functionName", name_text(parts)}});
   } else if (!entry || c.user_defined) {
-=======
-  if (entry && c.arguments->empty() && !c.user_defined && (name == "input_file_name" || name == "input_file_block_start" || name == "input_file_block_length"))
-    return input_file_call(*entry, name, env, where);
-
-  std::shared_ptr<const UserFunction> user;
-  std::optional<SqlFunction> sql_function;
-  if (!entry || c.user_defined) {
->>>>>>> 42eeee1 (input_file_name() and its kin)
     if (session_name) {
       std::lock_guard<std::mutex> lock(context_.state.mu);
       auto it = context_.state.user_functions.find(name);
