@@ -41,6 +41,8 @@ class Cluster:
         for key, value in conf.items():
             builder = builder.config(key.replace("__", "."), value)
         spark = builder.create()
+        # The client asks the active session for settings, also in F.col(…): it must not be one of a server that a test has killed.
+        SparkSession._active_session.session = SparkSession._default_session = spark
         self.sessions.append(spark)
         return spark
 

@@ -180,6 +180,7 @@ class FilterParser {
       return v;
     }
     std::string w = word();
+    if (w.empty()) throw bad_filter("a value is missing");
     Json v = Json::parse(w, nullptr, false);
     if (v.is_discarded() || v.is_structured()) return w;  // clients forget the quotes
     return v;
