@@ -1,3 +1,4 @@
+#include <limits>
 #include <utility>  // before Boost 1.74, which forgets it
 
 #include <boost/asio/awaitable.hpp>
@@ -322,7 +323,7 @@ class Listener::Impl {
     for (bool first = true; !stopped; first = false) {
       Parser parser;
       parser.header_limit(static_cast<uint32_t>(options.max_header));
-      parser.body_limit(boost::none);
+      parser.body_limit(std::numeric_limits<uint64_t>::max());  // ours are per route; boost::none refuses every body in 1.74
       connection.idle = buffer.size() == 0;
       if (!first && buffer.size() == 0) {  // the head's time counts from its first byte
         lowest.expires_after(options.idle_timeout);
@@ -338,7 +339,7 @@ class Listener::Impl {
         co_return;
       }
       if (ec && ec.category() == make_error_code(beast::http::error::bad_method).category() && ec != beast::http::error::end_of_stream) {
-        co_await send(stream, lowest, plain_error(400, "MALFORMED_REQUEST", "The request is not HTTP/1.1."), false, false);
+        co_await send(stream, lowest, plain_error(400, "MALFORMED_REQUEST", "The request is not HTTP/1.1: " + ec.message() + "."), false, false);
         co_return;
       }
       if (ec) co_return;

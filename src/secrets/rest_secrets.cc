@@ -137,8 +137,8 @@ void add_secret_routes(http::RouteTable& table, Vault& vault, AccessControl& acc
     return http::ok();
   });
   http::Route get{"GET", "/api/*/secrets/get", [&](Call& call) {
+    std::string key = key_of(call);  // first: the audit log names it also when the reading is refused
     Scope scope = scope_for(call, vault, access, "READ");
-    std::string key = key_of(call);
     return http::json_response({{"key", key}, {"value", base64_encode(secret_value(vault, scope, key))}});
   }};
   get.audit_reads = true;
