@@ -24,9 +24,16 @@ EngineOptions completed(EngineOptions o) {
   return o;
 }
 
+// The metastore lies beside the warehouse that it describes, so that clusters with one warehouse share it.
+std::string catalog_file(const std::string& warehouse) {
+  std::filesystem::path folder(warehouse);
+  if (!folder.has_filename()) folder = folder.parent_path();  // written with a slash at its end
+  return (folder.parent_path() / "tarn.db").string();
+}
+
 }  // namespace
 
-EngineState::EngineState(EngineOptions o) : options(completed(std::move(o))), database(options), catalog(options.home + "/tarn.db", options.warehouse),
+EngineState::EngineState(EngineOptions o) : options(completed(std::move(o))), database(options), catalog(catalog_file(options.warehouse), options.warehouse),
       workers(options.python, 2 * (options.threads > 0 ? static_cast<size_t>(options.threads) : std::thread::hardware_concurrency()) + 2) {}
 
 Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>()) { impl_->state = std::make_shared<EngineState>(std::move(options)); }

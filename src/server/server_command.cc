@@ -27,6 +27,7 @@
 #include "server/command.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
+#include "unity/families.h"
 #include "workspace/families.h"
 
 namespace fs = std::filesystem;
@@ -132,6 +133,14 @@ int run_server(const Arguments& arguments) {
     });
   }});
 
+  // The metastore of this workspace, which its clusters share. Its id is made of the workspace's.
+  catalog::Catalog catalog(home + "/tarn.db", home + "/warehouse");
+  catalog::CatalogEdit catalog_edit(home + "/tarn.db");
+  unity::Grants grants(metadata, directory);
+  std::string digits = workspace_id(metadata);
+  digits = std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits;
+  unity::Unity unity{catalog, catalog_edit, grants, "7461726e-0000-4000-8000-" + digits.substr(digits.size() - 12)};
+
   http::RouteTable routes;
   std::unique_ptr<http::Listener> listener;
   identity::add_scim_routes(routes, directory);
@@ -141,7 +150,12 @@ int run_server(const Arguments& arguments) {
   identity::add_permission_routes(routes, access);
   secrets::add_secret_routes(routes, vault, access);
   workspace::add_workspace_routes(routes, objects, access);
-  workspace::add_dbfs_routes(routes, home + "/dbfs", nullptr);
+  unity::add_catalog_routes(routes, unity);
+  unity::add_grant_routes(routes, unity);
+  unity::add_file_routes(routes, unity);
+  workspace::add_dbfs_routes(routes, home + "/dbfs", [&](const http::Principal& caller, const std::string& path, bool write) {
+    return unity::volume_folder(unity, caller, path, write);
+  });
   clusters::add_cluster_routes(routes, cluster_store, supervisor, access);
   clusters::add_policy_routes(routes, cluster_store, access);
   std::atomic<bool> stopping{false};
