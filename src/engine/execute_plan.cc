@@ -12,6 +12,9 @@
 #include "engine/parse_sql.h"
 #include "engine/show_string.h"
 #include "plan/function.h"
+#include "plan/parse_options.h"
+#include "spark/connect/types.pb.h"
+#include "sql/parser.h"
 
 // Old clients fill fields that newer ones do not.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -236,6 +239,12 @@ void remove_checkpoint(const std::string& id, Session::Impl& session) {
   if (!handle.empty()) session.engine->cache.release(handle);
 }
 
+// A type of a client's function: a message, or text as the user wrote it ("int", "a INT, b STRING").
+plan::DataType stated_type(const sc::DataType& type, const Session::Impl& session) {
+  if (!type.has_unparsed()) return plan::DataType::from_proto(type);
+  return plan::DataType::from_proto(sql::parse_ddl(type.unparsed().data_type_string(), plan::parser_settings(session.conf)));
+}
+
 void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Impl& session) {
   if (!f.has_python_udf()) throw not_built("functions in Java and Scala");
   const auto& python = f.python_udf();
@@ -245,7 +254,7 @@ void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Im
   function->python_version = python.python_ver();
   function->eval_type = python.eval_type();
   function->deterministic = f.deterministic();
-  function->type = plan::DataType::from_proto(python.output_type());
+  function->type = stated_type(python.output_type(), session);
   std::lock_guard lock(session.state.mu);
   session.state.user_functions[catalog::lower(f.function_name())] = function;
 }
@@ -259,7 +268,7 @@ void register_table_function(const sc::CommonInlineUserDefinedTableFunction& f, 
   function->python_version = python.python_ver();
   function->eval_type = python.eval_type();
   function->deterministic = f.deterministic();
-  function->type = plan::DataType::from_proto(python.return_type());
+  function->type = stated_type(python.return_type(), session);
   std::lock_guard lock(session.state.mu);
   session.state.user_functions[catalog::lower(f.function_name())] = function;
 }

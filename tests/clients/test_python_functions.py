@@ -251,3 +251,18 @@ def test_files_of_the_session_are_visible(spark, tmp_path):
 def test_limits_do_not_evaluate_everything(spark):
     slow = udf(lambda v: __import__("time").sleep(0.0005) or v, "bigint")
     assert len(spark.range(10_000_000).select(slow("id")).head(5)) == 5
+
+
+def test_table_functions(spark):
+    from pyspark.sql.functions import udtf
+
+    class Doubled:  # here, so that it travels by value
+        def eval(self, n: int):
+            for i in range(n):
+                yield i, str(i) * 2
+
+    doubled = udtf(Doubled, returnType="a INT, b STRING")
+    assert [tuple(r) for r in doubled(F.lit(3)).collect()] == [(0, "00"), (1, "11"), (2, "22")]
+    spark.udtf.register("doubled", doubled)
+    answer = spark.sql("SELECT b, a FROM doubled(2)")
+    assert answer.columns == ["b", "a"] and [tuple(r) for r in answer.collect()] == [("00", 0), ("11", 1)]
