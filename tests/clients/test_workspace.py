@@ -250,6 +250,39 @@ def test_pyspark_connects_through_the_port_and_starts_the_cluster(server, strang
     server.w.clusters.permanent_delete(cid)
 
 
+def test_catalogs_volumes_grants_and_the_clusters_metastore(server, stranger):
+    from databricks.sdk.service import catalog
+    from pyspark.sql.connect.session import SparkSession
+
+    w = server.w
+    w.catalogs.create("uc")
+    w.schemas.create("s", "uc")
+    w.volumes.create("uc", "s", "v", catalog.VolumeType.MANAGED)
+    w.files.upload("/Volumes/uc/s/v/a/b.txt", io.BytesIO(b"hello"))
+    assert w.files.download("/Volumes/uc/s/v/a/b.txt").contents.read() == b"hello"
+    theirs = stranger[0]
+    with pytest.raises(DatabricksError):
+        theirs.files.download("/Volumes/uc/s/v/a/b.txt")
+    for kind, name, privileges in (("CATALOG", "uc", ["USE_CATALOG"]), ("SCHEMA", "uc.s", ["USE_SCHEMA"]), ("VOLUME", "uc.s.v", ["READ_VOLUME"])):
+        w.grants.update(kind, name, changes=[catalog.PermissionsChange(principal=stranger[1], add=[catalog.Privilege(p) for p in privileges])])
+    assert theirs.files.download("/Volumes/uc/s/v/a/b.txt").contents.read() == b"hello"
+    with pytest.raises(DatabricksError):
+        theirs.files.upload("/Volumes/uc/s/v/c.txt", io.BytesIO(b"x"))
+    for path in ("/Volumes/uc/s/v/../../../../admin-token", "/Volumes/uc/s/v/%2e%2e/%2e%2e/admin-token"):
+        assert server.http("GET", "/api/2.0/fs/files" + path, server.token)[0] in (400, 404)
+
+    cid = new_cluster(server).cluster_id
+    spark = SparkSession.builder.remote(f"sc://localhost:{server.port}/;token={server.token};x-databricks-cluster-id={cid}").create()
+    try:
+        spark.sql("CREATE TABLE uc.s.made_by_sql USING delta AS SELECT 1 AS a, 'x' AS b")
+        assert [c.name for c in w.tables.get("uc.s.made_by_sql").columns] == ["a", "b"]
+        assert [t.name for t in w.tables.list("uc", "s")] == ["made_by_sql"]
+    finally:
+        spark.stop()
+    w.clusters.permanent_delete(cid)
+    w.catalogs.delete("uc", force=True)
+
+
 def test_a_restart_keeps_everything(tmp_path):
     s = Server(tmp_path)
     s.w.workspace.mkdirs("/Shared/keep")

@@ -88,7 +88,6 @@ bool has_complex_function(const plan::LogicalPlan& plan) {
 
 // The body over its parameters: checks it and fills in what RETURNS left out.
 void check_body(sql::CreateSqlFunction& create, const std::string& name, CommandHost& host) {
-  constexpr int64_t kBodyId = -1000000007;
   if (create.returns_table()) {
     if (!create.has_query()) throw analysis_error("USER_DEFINED_FUNCTIONS.SQL_TABLE_UDF_BODY_MUST_BE_A_QUERY", {{"name", name}});
     sc::Relation relation;
