@@ -140,7 +140,8 @@ Response list(Call& call, const ClusterStore& store, const AccessControl& access
     if (!in(filter, "cluster_states", state_name(c.state)) || !in(filter, "cluster_sources", "API") || !in(filter, "policy_id", c.spec.value("policy_id", ""))) continue;
     if (filter.is_object() && filter.contains("is_pinned")) {
       const Json& p = filter["is_pinned"];
-      if ((p == true || p == "true") != c.pinned) continue;
+      bool wanted = p.is_string() ? lower_ascii(p.get<std::string>()) == "true" : p == true;  // the SDK writes True
+      if (wanted != c.pinned) continue;
     }
     if (access.allows(call.caller, object_ref(c.id), "CAN_ATTACH_TO")) found.push_back(render(c, access));
   }

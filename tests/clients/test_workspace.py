@@ -220,6 +220,12 @@ def test_a_cluster_runs_dies_and_comes_back(server):
         time.sleep(0.1)
     assert server.w.clusters.get(cid).state.value == "ERROR"
     assert "signal 9" in server.w.clusters.get(cid).state_message
+    from databricks.sdk.service.compute import ListClustersFilterBy
+
+    pinned = lambda: [c.cluster_id for c in server.w.clusters.list(filter_by=ListClustersFilterBy(is_pinned=True))]  # noqa: E731
+    assert cid not in pinned()
+    server.w.clusters.pin(cid)
+    assert pinned() == [cid]
     assert "DRIVER_NOT_RESPONDING" in [e.type.value for e in server.w.clusters.events(cid)]
     server.w.clusters.start(cid).result(timeout=timedelta(seconds=60))
     server.w.clusters.delete(cid).result(timeout=timedelta(seconds=60))
