@@ -28,7 +28,8 @@ const FunctionEntry kArray{"array", FunctionKind::kScalar, "", "@array"};
 const FunctionEntry kGroupingId{"grouping_id", FunctionKind::kScalar, "", "@grouping_id"};
 
 engine::Database& database() {
-  static engine::Database db{engine::EngineOptions{}};
+  // Never destroyed: DuckDB's allocator keeps state per thread, which is gone when statics are destroyed.
+  static engine::Database& db = *new engine::Database{engine::EngineOptions{}};
   return db;
 }
 
