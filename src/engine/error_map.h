@@ -18,4 +18,16 @@ SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql
 // The error of a DuckDB exception that is being handled (SparkErrors pass through).
 SparkError to_spark_error(const std::exception& error, const std::string& sql = {});
 
+// What f returns; whatever it throws comes out as a SparkError.
+template <class F>
+auto mapped_errors(F&& f) {
+  try {
+    return f();
+  } catch (const SparkError&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw to_spark_error(e);
+  }
+}
+
 }  // namespace tarn::engine

@@ -121,3 +121,7 @@ def test_is_delta_table_and_what_is_none(spark, path, tmp_path):
     with pytest.raises(AnalysisException) as e:
         DeltaTable.forName(spark, "no_such_table").history().collect()
     assert e.value.getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
+    configured = DeltaTable.forPath(spark, path, {"fs.azure.account.key": "x"})
+    for use in (configured.toDF().collect, configured.delete):
+        with pytest.raises(Exception, match="hadoopConf"):
+            use()

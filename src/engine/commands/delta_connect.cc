@@ -287,9 +287,9 @@ bool replace_delta_scan(sc::Relation* relation) {
     read->mutable_named_table()->set_unparsed_identifier(table.table_or_view_name());
     return true;
   }
+  if (table.path().hadoop_conf_size() > 0) throw not_built("hadoopConf of DeltaTable.forPath");
   read->mutable_data_source()->set_format("delta");
   read->mutable_data_source()->add_paths(table.path().path());
-  for (auto& [k, v] : table.path().hadoop_conf()) (*read->mutable_data_source()->mutable_options())[k] = v;
   return true;
 }
 

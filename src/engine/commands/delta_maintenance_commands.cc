@@ -28,16 +28,6 @@ std::string require_path(const DeltaTarget& target, const char* operation) {
   return path;
 }
 
-template <class F> auto mapped(F&& f) {
-  try {
-    return f();
-  } catch (const SparkError&) {
-    throw;
-  } catch (const std::exception& e) {
-    throw to_spark_error(e);
-  }
-}
-
 }  // namespace
 
 CommandResult optimize(const sql::Statement& statement, CommandHost& host) {
@@ -52,7 +42,7 @@ CommandResult optimize(const sql::Statement& statement, CommandHost& host) {
     auto snapshot = delta::Table::at(path)->snapshot();
     filter = lower_over_columns(shown, DataType::from_json(snapshot->metadata().schema_string), DataType(TypeId::kBoolean), host);
   }
-  auto r = mapped([&] { return optimize_delta(path, filter, shown, zorder, host.connection()); });
+  auto r = mapped_errors([&] { return optimize_delta(path, filter, shown, zorder, host.connection()); });
   host.invalidate(target.location, false);
   auto metrics = columns({{"numFilesAdded", TypeId::kLong}, {"numFilesRemoved", TypeId::kLong}, {"totalBytesAdded", TypeId::kLong, true},
                           {"totalBytesRemoved", TypeId::kLong, true}, {"partitionsOptimized", TypeId::kLong}});
@@ -69,7 +59,7 @@ CommandResult vacuum(const sql::Statement& statement, CommandHost& host) {
   bool check = host.conf().find("spark.databricks.delta.retentionDurationCheck.enabled").value_or("true") != "false";
   std::optional<double> hours;
   if (v.has_retain_hours()) hours = v.retain_hours();
-  auto r = mapped([&] { return vacuum_delta(path, hours, v.dry_run(), check); });
+  auto r = mapped_errors([&] { return vacuum_delta(path, hours, v.dry_run(), check); });
   auto result = answer({{"path", TypeId::kString, true}});
   if (v.dry_run()) {
     for (auto& p : r.paths) result.rows.push_back({text(p)});
@@ -88,7 +78,7 @@ CommandResult restore(const sql::Statement& statement, CommandHost& host) {
   if (s.has_timestamp()) timestamp = s.timestamp();
   auto to = delta_time_travel(*delta::Table::at(path), version, timestamp, host.conf());
   if (!to) throw internal_error("RESTORE without a version");
-  auto r = mapped([&] { return restore_delta(path, *to, timestamp); });
+  auto r = mapped_errors([&] { return restore_delta(path, *to, timestamp); });
   if (target.table) {
     host.analyzer().catalog.alter_table(target.table->catalog, target.table->schema, target.table->name,
                                         [&](catalog::TableInfo& t) { refresh_from_log(t, host); });

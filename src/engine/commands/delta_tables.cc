@@ -118,16 +118,6 @@ plan::PlanPtr with_generated_columns(plan::PlanPtr query, const DataType& schema
   return columns.size() == before ? query : plan::make_project(query, std::move(columns));
 }
 
-template <class F> auto mapped_errors(F&& f) {
-  try {
-    return f();
-  } catch (const SparkError&) {
-    throw;
-  } catch (const std::exception& e) {
-    throw to_spark_error(e);
-  }
-}
-
 std::optional<DataType> existing_schema(const std::string& path) {
   if (!delta::Table::exists(path)) return std::nullopt;
   auto text = delta::Table::at(path)->snapshot()->metadata().schema_string;
