@@ -5,6 +5,8 @@ import os
 os.environ.setdefault("SPARK_HOME", "/")  # delta-spark looks for one when it is imported without the whole pyspark package
 
 import pytest
+import delta.connect.proto as proto
+from delta.connect.plan import DeltaScan
 from delta.connect.tables import DeltaTable
 from deltalake import DeltaTable as Independent
 from pyspark.errors import AnalysisException
@@ -121,7 +123,11 @@ def test_is_delta_table_and_what_is_none(spark, path, tmp_path):
     with pytest.raises(AnalysisException) as e:
         DeltaTable.forName(spark, "no_such_table").history().collect()
     assert e.value.getCondition() == "TABLE_OR_VIEW_NOT_FOUND"
-    configured = DeltaTable.forPath(spark, path, {"fs.azure.account.key": "x"})
+    # The Python client drops hadoopConf; Scala's sends it.
+    message = proto.DeltaTable()
+    message.path.path = path
+    message.path.hadoop_conf["fs.azure.account.key"] = "x"
+    configured = DeltaTable(spark, plan=DeltaScan(message))
     for use in (configured.toDF().collect, configured.delete):
         with pytest.raises(Exception, match="hadoopConf"):
             use()
