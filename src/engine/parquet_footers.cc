@@ -1,10 +1,6 @@
 #include "engine/parquet_footers.h"
 
-#include <sys/stat.h>
-
-#include <mutex>
-#include <unordered_map>
-
+#include "base/file_cache.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "parquet_reader.hpp"
@@ -12,18 +8,7 @@
 namespace tarn::engine {
 namespace {
 
-constexpr size_t kMaxKept = 4096;
-
-std::mutex kept_mu;
-std::unordered_map<std::string, std::shared_ptr<const ParquetFooter>> kept;  // by path and version; guarded by kept_mu
-
-// Another one for every version of the file; empty: there is no such file.
-std::string key_of(const std::string& path) {
-  struct stat s;
-  if (::stat(path.c_str(), &s) != 0) return "";
-  return path + '\n' + std::to_string(s.st_size) + '\n' + std::to_string(s.st_mtim.tv_sec) + '.' + std::to_string(s.st_mtim.tv_nsec) + '\n' +
-         std::to_string(s.st_ino);
-}
+FileCache<ParquetFooter> kept(4096);
 
 std::shared_ptr<const ParquetFooter> read(duckdb::ClientContext& context, const std::string& path) {
   auto footer = std::make_shared<ParquetFooter>();
@@ -56,18 +41,11 @@ const duckdb::BaseStatistics* ParquetFooter::statistics_of(const std::string& na
 }
 
 std::shared_ptr<const ParquetFooter> parquet_footer(duckdb::ClientContext& context, const std::string& local_path) {
-  std::string key = key_of(local_path);
-  if (key.empty()) return nullptr;
-  {
-    std::lock_guard lock(kept_mu);
-    if (auto it = kept.find(key); it != kept.end()) return it->second;
-  }
+  const std::string version = file_version(local_path);
+  if (version.empty()) return nullptr;
+  if (auto footer = kept.find(version)) return footer;
   auto footer = read(context, local_path);
-  if (!footer) return nullptr;
-  std::lock_guard lock(kept_mu);
-  if (kept.size() >= kMaxKept) kept.clear();
-  kept[key] = footer;
-  return footer;
+  return footer ? kept.keep(version, footer) : nullptr;
 }
 
 }  // namespace tarn::engine

@@ -254,6 +254,7 @@ void register_strings(Kernels& k) {
   k.scalar<Text(Text, Text, int32_t, int32_t)>("spark_overlay", [](std::string_view s, std::string_view w, int32_t p, int32_t n) { return overlay(s, w, p, n, false); });
   k.scalar<Bytes(Bytes, Bytes, int32_t, int32_t)>("spark_overlay", [](std::string_view s, std::string_view w, int32_t p, int32_t n) { return overlay(s, w, p, n, true); });
   k.scalar<Text(Text)>("spark_reverse", [](std::string_view s) {
+    if (utf8::is_ascii(s)) return std::string(s.rbegin(), s.rend());
     std::string out(s.size(), '\0');
     for (size_t i = 0; i < s.size();) {
       const size_t next = std::min(utf8::offset(s, 1, i), s.size());

@@ -5,6 +5,7 @@
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
 
+#include "base/file_cache.h"
 #include "base/log.h"
 #include "engine/sources/line_source.h"
 #include "plan/session_conf.h"
@@ -144,7 +145,11 @@ ParquetSchemaOptions ParquetSchemaOptions::of(const plan::SessionConf& conf) {
   return o;
 }
 
-DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& options) {
+namespace {
+
+FileCache<DataType> kept(4096);
+
+DataType read_schema(const DataFile& file, const ParquetSchemaOptions& options) {
   std::shared_ptr<parquet::FileMetaData> footer;
   try {
     footer = parquet::ParquetFileReader::OpenFile(file.path)->metadata();
@@ -163,6 +168,16 @@ DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& o
     }
   }
   return Converter(options).group(*footer->schema()->group_node());
+}
+
+}  // namespace
+
+DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& options) {
+  const std::string version = file_version(file.path);
+  if (version.empty()) return read_schema(file, options);  // it went away: the reader says so
+  const std::string key = version + '\n' + (options.binary_as_string ? 'b' : '-') + (options.infer_ntz ? 'n' : '-') + (options.nanos_as_long ? 'l' : '-');
+  if (auto schema = kept.find(key)) return *schema;
+  return *kept.keep(key, std::make_shared<const DataType>(read_schema(file, options)));
 }
 
 DataType merge_parquet_schemas(const DataType& left, const DataType& right, bool case_sensitive) {
