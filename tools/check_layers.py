@@ -7,11 +7,11 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # From the floor upward.
 ROOMS = ["base", "storage", "delta", "catalog", "python", "sql", "plan", "engine", "ml", "streaming", "connect",
-         "http", "identity", "secrets", "clusters", "workspace", "unity", "warehouse", "mlflow", "jobs", "server"]
+         "http", "account", "identity", "secrets", "vault", "clusters", "workspace", "unity", "warehouse", "mlflow", "jobs", "server"]
 # catalog, delta and storage do not know each other upward; sql knows neither.
 FORBIDDEN = {("sql", "delta"), ("sql", "catalog"), ("sql", "storage"), ("catalog", "delta"), ("catalog", "storage")}
 # The control plane talks to engines over the wire, never in the process.
-FORBIDDEN |= {(room, other) for room in ("http", "identity", "secrets", "clusters", "workspace", "unity")
+FORBIDDEN |= {(room, other) for room in ("http", "account", "identity", "secrets", "vault", "clusters", "workspace", "unity")
               for other in ("sql", "plan", "engine", "python", "ml", "streaming", "connect")}
 # Rooms whose files may include these headers; everybody else stays free of them.
 ONLY = [(r'"duckdb', {"engine", "ml", "streaming"}), (r"<grpcpp/", {"connect", "server", "clusters"}), (r"<boost/", {"http"})]

@@ -17,6 +17,7 @@ constexpr const char* kSteps[] = {
        CREATE TABLE principal_secrets (
          id TEXT PRIMARY KEY, owner INTEGER NOT NULL REFERENCES principals (id) ON DELETE CASCADE, digest BLOB NOT NULL,
          created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;)",
+    "ALTER TABLE tokens ADD COLUMN audience TEXT NOT NULL DEFAULT ''",
 };
 
 TokenInfo read(SqliteStatement& r) {
@@ -29,24 +30,25 @@ constexpr const char* kColumns = "SELECT id, owner, creator, comment, created_ms
 
 Credentials::Credentials(Metadata& metadata) : metadata_(metadata) { metadata_.migrate("identity.credentials", kSteps); }
 
-TokenInfo Credentials::create_token(int64_t owner, int64_t creator, const std::string& comment, int64_t lifetime_seconds, Use use, std::string* value) {
+TokenInfo Credentials::create_token(int64_t owner, int64_t creator, const std::string& comment, int64_t lifetime_seconds, Use use, std::string* value,
+                                    std::string_view audience) {
   *value = (use == Use::kPersonal ? "dapi" : "dose") + random_hex(use == Use::kPersonal ? 16 : 32);
   TokenInfo t{random_hex(32), owner, creator, comment, now_ms(), -1, 0};
   if (lifetime_seconds > 0) t.expires_ms = t.created_ms + lifetime_seconds * 1000;
   auto db = metadata_.lease();
   if (use == Use::kOAuth) SqliteStatement(*db, "DELETE FROM tokens WHERE expires_ms >= 0 AND expires_ms < ?").bind(t.created_ms).run();
-  SqliteStatement(*db, "INSERT INTO tokens (id, digest, owner, creator, use, comment, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+  SqliteStatement(*db, "INSERT INTO tokens (id, digest, owner, creator, use, comment, created_ms, expires_ms, audience) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(t.id).bind_blob(sha256(*value)).bind(owner).bind(creator).bind(use == Use::kPersonal ? 0 : 1).bind(comment).bind(t.created_ms)
-      .bind(t.expires_ms).run();
+      .bind(t.expires_ms).bind(audience).run();
   return t;
 }
 
-std::optional<int64_t> Credentials::owner_of(std::string_view token) {
+std::optional<int64_t> Credentials::owner_of(std::string_view token, std::string_view audience) {
   if (token.empty() || token.size() > 512) return std::nullopt;
   int64_t now = now_ms();
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT id, owner, expires_ms, last_used_ms FROM tokens WHERE digest = ?");
-  query.bind_blob(sha256(token));
+  SqliteStatement query(*db, "SELECT id, owner, expires_ms, last_used_ms FROM tokens WHERE digest = ? AND audience = ?");
+  query.bind_blob(sha256(token)).bind(audience);
   if (!query.step()) return std::nullopt;
   if (int64_t expires = query.integer(2); expires >= 0 && expires <= now) return std::nullopt;
   int64_t owner = query.integer(1);

@@ -35,9 +35,11 @@ class Credentials {
 
   enum class Use { kPersonal, kOAuth };
   // *value is the only time that the token can be seen. lifetime_seconds <= 0: for ever.
-  TokenInfo create_token(int64_t owner, int64_t creator, const std::string& comment, int64_t lifetime_seconds, Use use, std::string* value);
-  // The owner of a valid token.
-  std::optional<int64_t> owner_of(std::string_view token);
+  // audience: what the token is for; "" is this workspace's APIs.
+  TokenInfo create_token(int64_t owner, int64_t creator, const std::string& comment, int64_t lifetime_seconds, Use use, std::string* value,
+                         std::string_view audience = "");
+  // The owner of a valid token for this audience.
+  std::optional<int64_t> owner_of(std::string_view token, std::string_view audience = "");
   std::vector<TokenInfo> tokens(std::optional<int64_t> owner) const;     // personal ones that have not expired
   std::optional<TokenInfo> token(std::string_view id) const;
   bool revoke(std::string_view id);

@@ -53,6 +53,7 @@ class Vault {
   std::optional<std::string> get(const Scope& scope, const std::string& key) const;
   std::vector<SecretMetadata> list(const Scope& scope) const;            // by key
   bool remove(const Scope& scope, const std::string& key);
+  const MasterKey& master_key() const { return key_; }   // for other rooms that seal what they keep
 
   // "{{secrets/scope/key}}" anywhere in the text replaced by f(scope, key); other text stays.
   template <class F>

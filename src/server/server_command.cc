@@ -24,6 +24,7 @@
 #include "identity/audit_log.h"
 #include "identity/families.h"
 #include "secrets/families.h"
+#include "server/azure_rooms.h"
 #include "server/command.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
@@ -141,6 +142,9 @@ int run_server(const Arguments& arguments) {
   digits = std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits;
   unity::Unity unity{catalog, catalog_edit, grants, "7461726e-0000-4000-8000-" + digits.substr(digits.size() - 12)};
 
+  AzureRooms azure({directory, credentials, access, audit, throttle, metadata, vault}, home,
+                   {settings.get("storage-account"), settings.get("key-vault"), settings.get("tenant")});
+
   http::RouteTable routes;
   std::unique_ptr<http::Listener> listener;
   identity::add_scim_routes(routes, directory);
@@ -148,6 +152,7 @@ int run_server(const Arguments& arguments) {
   identity::add_token_routes(routes, directory, credentials, access);
   identity::add_oauth_routes(routes, directory, credentials, throttle);
   identity::add_permission_routes(routes, access);
+  azure.add_routes(routes);
   secrets::add_secret_routes(routes, vault, access);
   workspace::add_workspace_routes(routes, objects, access);
   unity::add_catalog_routes(routes, unity);
@@ -171,7 +176,9 @@ int run_server(const Arguments& arguments) {
   });
   http::Router router(routes, {[&](const http::Request& request) { return identity::authenticate(request, credentials, directory); },
                                [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace_id(metadata)});
-  metrics = [&] { return router.metrics() + (listener ? process_metrics(*listener, supervisor) : ""); };
+  http::VirtualHosts hosts(router);
+  azure.add_hosts(hosts);
+  metrics = [&] { return router.metrics() + azure.metrics() + (listener ? process_metrics(*listener, supervisor) : ""); };
   clusters::GrpcRouter grpc_router(supervisor, {[&](const std::string& token) {
                                                  auto owner = credentials.owner_of(token);
                                                  return owner ? directory.principal(*owner) : std::nullopt;
@@ -187,7 +194,7 @@ int run_server(const Arguments& arguments) {
                                                }});
   options.http2 = [&](int fd) { grpc_router.adopt(fd); };
   supervisor.resume();
-  listener = std::make_unique<http::Listener>(options, router);
+  listener = std::make_unique<http::Listener>(options, hosts);
 
   std::string address = (options.tls_certificate.empty() ? "http://" : "https://") + options.host + ":" + std::to_string(listener->port());
   pid_file.publish(address);
