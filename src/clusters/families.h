@@ -1,5 +1,7 @@
 #pragma once
 #include "clusters/cluster_store.h"
+#include "clusters/contexts.h"
+#include "clusters/libraries.h"
 #include "clusters/supervisor.h"
 #include "http/route.h"
 #include "identity/access_control.h"
@@ -8,6 +10,13 @@ namespace tarn::clusters {
 
 // /api/2.x/clusters/…
 void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, identity::AccessControl& access);
+// /api/1.2/contexts/… and /api/1.2/commands/…
+void add_command_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, ExecutionContexts& contexts, identity::AccessControl& access);
+// /api/2.0/libraries/…. fetch: the bytes of a file of the workspace (dbfs:/…, /Volumes/…, /Workspace/…) for this caller; RestError if it may not.
+using FetchFile = std::function<std::string(const http::Principal& caller, const std::string& path)>;
+// require_allowed_url: RestError if the server shall not go there.
+void add_library_routes(http::RouteTable& table, ClusterStore& store, Libraries& libraries, identity::AccessControl& access, FetchFile fetch,
+                        std::function<void(const std::string& url)> require_allowed_url);
 // /api/2.0/policies/clusters/…
 void add_policy_routes(http::RouteTable& table, ClusterStore& store, identity::AccessControl& access);
 

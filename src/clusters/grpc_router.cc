@@ -20,6 +20,7 @@ namespace {
 
 constexpr auto kStartTimeout = std::chrono::seconds(60);
 constexpr char kClusterHeader[] = "x-databricks-cluster-id";
+constexpr char kUserHeader[] = "x-tarn-user-bin";   // connect/authenticator.h: for whom a relay calls
 
 std::string header(const grpc::GenericCallbackServerContext& context, const char* name) {
   auto it = context.client_metadata().find(name);
@@ -28,7 +29,7 @@ std::string header(const grpc::GenericCallbackServerContext& context, const char
 
 // Ours, or gRPC's own: never passed on.
 bool is_hop_header(const std::string& name) {
-  return name.empty() || name[0] == ':' || name == "user-agent" || name == "authorization" || name == kClusterHeader || name == "te" ||
+  return name.empty() || name[0] == ':' || name == "user-agent" || name == "authorization" || name == kClusterHeader || name == kUserHeader || name == "te" ||
          name == "content-type" || name.starts_with("grpc-");
 }
 
@@ -92,11 +93,15 @@ class GrpcRouter::Impl {
     Impl& impl_;
     grpc::GenericCallbackServerContext* context_;
     grpc::ByteBuffer from_client_;
-    std::string cluster_;
+    std::string cluster_, user_;
     std::shared_ptr<Upstream> upstream_;    // guarded by mu_
     std::mutex mu_;
     bool finished_ = false;                 // guarded by mu_
     bool cancelled_ = false;                // guarded by mu_
+    // The way up. Whoever closes it lets go of the upstream's second hold; nobody writes after.
+    bool up_open_ = false;                  // guarded by mu_
+    bool up_writing_ = false;               // guarded by mu_: a message is on its way
+    bool up_answered_ = false;              // guarded by mu_: the cluster has sent its last message
 
     // Once only.
     void finish(const grpc::Status& status) {
@@ -124,6 +129,14 @@ class GrpcRouter::Impl {
     }
     void OnReadDone(bool ok) override {
       if (!ok) {
+        // The cluster is done. A client that still waits to send is not waited for.
+        bool close = false;
+        {
+          std::lock_guard lock(down_.mu_);
+          down_.up_answered_ = true;
+          if (down_.up_open_ && !down_.up_writing_) close = true, down_.up_open_ = false;
+        }
+        if (close) RemoveHold();
         RemoveHold();  // the hold of the reads
         return;
       }
@@ -141,13 +154,16 @@ class GrpcRouter::Impl {
       StartRead(&from_cluster_);
     }
     void OnWriteDone(bool ok) override {
-      if (ok) down_.StartRead(&down_.from_client_);
-      else release_writes();
+      bool close = false;
+      {
+        std::lock_guard lock(down_.mu_);
+        down_.up_writing_ = false;
+        if (!ok || down_.up_answered_) close = true, down_.up_open_ = false;
+      }
+      if (close) RemoveHold();
+      else down_.StartRead(&down_.from_client_);
     }
     void OnWritesDoneDone(bool) override {}
-    void release_writes() {
-      if (!released_.exchange(true)) RemoveHold();
-    }
     void OnDone(const grpc::Status& status) override {
       for (const auto& [name, value] : context_.GetServerTrailingMetadata()) {
         std::string n(name.data(), name.size());
@@ -160,7 +176,7 @@ class GrpcRouter::Impl {
     std::shared_ptr<grpc::GenericStub> stub_;
     grpc::ClientContext context_;
     grpc::ByteBuffer from_cluster_;
-    std::atomic<bool> released_{false}, client_gone_{false};
+    std::atomic<bool> client_gone_{false};
   };
 
   class Service : public grpc::CallbackGenericService {
@@ -168,6 +184,7 @@ class GrpcRouter::Impl {
     explicit Service(Impl& impl) : impl_(impl) {}
     grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
       ++impl_.calls;
+      ++impl_.open;
       auto* call = new Downstream(impl_, context);
       call->begin();
       return call;
@@ -182,7 +199,7 @@ class GrpcRouter::Impl {
   Service service;
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   std::unique_ptr<grpc::Server> server;
-  std::atomic<uint64_t> calls{0};
+  std::atomic<uint64_t> calls{0}, open{0};
   std::atomic<bool> stopped{false};
   std::mutex mu;
   std::condition_variable idle;
@@ -201,6 +218,7 @@ void GrpcRouter::Impl::Downstream::begin() {
   std::string why;
   if (!impl_.hooks.may_use(*caller, id, !running, &why)) return finish({grpc::StatusCode::PERMISSION_DENIED, why});
   cluster_ = id;
+  user_ = caller->name;
   impl_.supervisor.begin_use(id);
   if (running) return connect(*running);
   {
@@ -228,10 +246,13 @@ void GrpcRouter::Impl::Downstream::connect(const Endpoint& endpoint) {
     if (!is_hop_header(n)) upstream->context_.AddMetadata(n, std::string(value.data(), value.size()));
   }
   upstream->context_.AddMetadata("authorization", "Bearer " + endpoint.token);
+  // Sessions belong to whom the token says, whatever user id the messages carry.
+  upstream->context_.AddMetadata(kUserHeader, user_);
   if (context_->deadline() != std::chrono::system_clock::time_point::max()) upstream->context_.set_deadline(context_->deadline());
   {
     std::lock_guard lock(mu_);
     upstream_ = upstream;
+    up_open_ = true;
     if (cancelled_) upstream->context_.TryCancel();
   }
   upstream->stub_->PrepareBidiStreamingCall(&upstream->context_, context_->method(), grpc::StubOptions(), upstream.get());
@@ -243,12 +264,18 @@ void GrpcRouter::Impl::Downstream::connect(const Endpoint& endpoint) {
 }
 
 void GrpcRouter::Impl::Downstream::OnReadDone(bool ok) {
+  {
+    std::lock_guard lock(mu_);
+    if (!up_open_) return;   // the cluster has answered
+    if (ok) up_writing_ = true;
+    else up_open_ = false;
+  }
   if (ok) {
     upstream_->StartWrite(&from_client_);
     return;
   }
   upstream_->StartWritesDone();
-  upstream_->release_writes();
+  upstream_->RemoveHold();
 }
 
 void GrpcRouter::Impl::Downstream::OnWriteDone(bool ok) { upstream_->client_wrote(ok); }
@@ -261,6 +288,7 @@ void GrpcRouter::Impl::Downstream::OnCancel() {
 
 void GrpcRouter::Impl::Downstream::OnDone() {
   if (!cluster_.empty()) impl_.supervisor.end_use(cluster_);
+  --impl_.open;
   delete this;
 }
 
@@ -271,6 +299,7 @@ void GrpcRouter::adopt(int fd) {
   else grpc::AddInsecureChannelFromFd(impl_->server.get(), fd);
 }
 uint64_t GrpcRouter::calls() const { return impl_->calls; }
+uint64_t GrpcRouter::open() const { return impl_->open; }
 void GrpcRouter::stop() { impl_->stop(); }
 
 }  // namespace tarn::clusters

@@ -25,7 +25,8 @@ class GrpcRouter {
   ~GrpcRouter();
   // Serves HTTP/2 on a connected, non-blocking socket, which it then owns.
   void adopt(int fd);
-  uint64_t calls() const;
+  uint64_t calls() const;   // since the start
+  uint64_t open() const;    // that have not ended
   void stop();
 
  private:

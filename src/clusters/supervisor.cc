@@ -186,25 +186,28 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       std::error_code ignored;
       // One catalog for all clusters of the workspace. SQLite follows the link, so its journal stays beside the one file.
       if (!fs::is_symlink(home + "/tarn.db")) fs::create_symlink(options_.home + "/tarn.db", home + "/tarn.db", ignored);
-      write_private(home + "/token", token + "\n");
+      for (auto* w : watchers_) w->starting(*c);
+      write_private(home + "/token", token + " @relay\n");
       std::string conf;
-      const Json spark_conf = c->spec.value("spark_conf", Json::object()), variables = c->spec.value("spark_env_vars", Json::object());
+      const Json spark_conf = c->spec.value("spark_conf", Json::object());
       for (const auto& [key, value] : spark_conf.items()) {
-        std::string text = options_.resolve(c->creator, value.is_string() ? value.get<std::string>() : value.dump());
+        std::string text = options_.resolve(*c, value.is_string() ? value.get<std::string>() : value.dump());
         if (key.find_first_of("=\n") != std::string::npos || text.find('\n') != std::string::npos) throw std::runtime_error("the Spark configuration " + key + " has a line end");
         conf += key + "=" + text + "\n";
       }
       write_private(home + "/spark.conf", conf);
-      ChildOptions options{errors, false, {}};
-      for (const auto& [key, value] : variables.items()) {
-        options.environment.emplace_back(key, options_.resolve(c->creator, value.is_string() ? value.get<std::string>() : value.dump()));
-      }
+      ChildOptions options{errors, false, environment_of(*c)};
       options.environment.emplace_back("TARN_CLUSTER_ID", r->id);
       NodeLimits limits = limits_of(c->spec);
-      child = start_child(options_.program,
-                          {"cluster", "--listen", "127.0.0.1:0", "--home", home, "--warehouse", options_.home + "/warehouse", "--token-file", home + "/token",
-                           "--conf-file", home + "/spark.conf", "--threads", std::to_string(limits.threads), "--memory", std::to_string(limits.memory_mb) + "M"},
-                          options);
+      std::vector<std::string> arguments = {"cluster", "--listen", "127.0.0.1:0", "--home", home, "--warehouse", options_.home + "/warehouse", "--token-file", home + "/token",
+                                            "--conf-file", home + "/spark.conf", "--threads", std::to_string(limits.threads), "--memory", std::to_string(limits.memory_mb) + "M"};
+      try {
+        std::string python = options_.python ? options_.python(r->id) : "";
+        if (!python.empty()) arguments.insert(arguments.end(), {"--python", python});
+      } catch (const std::exception& e) {   // SQL works without
+        log::warn("cluster_without_python", {{"cluster", r->id}, {"error", e.what()}});
+      }
+      child = start_child(options_.program, arguments, options);
       fs::remove(home + "/spark.conf", ignored);
       fs::remove(home + "/token", ignored);
       if (!child.ready.starts_with(kReady)) {
@@ -232,6 +235,10 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       r->endpoint = Endpoint{child.ready.substr(kReady.size()), token};
       r->active_ms = now_ms();
       log::info("cluster_running", {{"cluster", r->id}, {"pid", std::to_string(child.pid)}});
+      changed_.notify_all();
+      lock.unlock();
+      for (auto* w : watchers_) w->running(r->id);
+      lock.lock();
     }
     changed_.notify_all();
     int status = 0;
@@ -245,6 +252,9 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
     }
     r->endpoint.reset();
     if (died) {
+      lock.unlock();
+      for (auto* w : watchers_) w->ended(r->id);
+      lock.lock();
       r->wanted = r->again = r->alive = false;
       lock.unlock();
       std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "status " + std::to_string(WEXITSTATUS(status));
@@ -253,6 +263,7 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       return;
     }
     lock.unlock();
+    for (auto* w : watchers_) w->ended(r->id);   // first: what runs in them should not see the engine go
     stop_child(child.pid, kGraceSeconds);
     lock.lock();
     if (r->wanted && !stopping_) {
@@ -271,6 +282,13 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
     changed_.notify_all();
     return;
   }
+}
+
+std::vector<std::pair<std::string, std::string>> Supervisor::environment_of(const Cluster& c) const {
+  std::vector<std::pair<std::string, std::string>> out;
+  const Json variables = c.spec.value("spark_env_vars", Json::object());
+  for (const auto& [key, value] : variables.items()) out.emplace_back(key, options_.resolve(c, value.is_string() ? value.get<std::string>() : value.dump()));
+  return out;
 }
 
 std::optional<Endpoint> Supervisor::running_endpoint(const std::string& id) const {

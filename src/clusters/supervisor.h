@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "clusters/cluster_store.h"
 
@@ -19,8 +21,19 @@ namespace tarn::clusters {
 struct SupervisorOptions {
   std::string program;        // this executable
   std::string home;           // of the workspace; clusters live below home/clusters, share home/tarn.db (the catalog) and home/warehouse
-  // The text with references to secrets resolved, for this owner; throws if one cannot be read.
-  std::function<std::string(int64_t owner, const std::string& text)> resolve;
+  // The text with references to secrets resolved, as the cluster's creator; throws if one cannot be read.
+  std::function<std::string(const Cluster& cluster, const std::string& text)> resolve;
+  // The interpreter of the cluster's Python functions; empty: the engine looks for one.
+  std::function<std::string(const std::string& id)> python;
+};
+
+// Is told what becomes of clusters, by the threads that own them: it may take its time.
+class ClusterWatcher {
+ public:
+  virtual ~ClusterWatcher() = default;
+  virtual void starting(const Cluster& cluster) {}     // before its process is there
+  virtual void running(const std::string& id) {}
+  virtual void ended(const std::string& id) {}         // whether it was told to or not
 };
 
 // Where a running cluster listens; its token is known to this process alone.
@@ -35,6 +48,11 @@ class Supervisor {
   Supervisor(ClusterStore& store, SupervisorOptions options);
   ~Supervisor();
 
+  // Before anything is started. The watcher lives as long as this does.
+  void watch(ClusterWatcher* watcher) { watchers_.push_back(watcher); }
+  std::optional<Cluster> cluster(const std::string& id) const { return store_.get(id); }
+  // spark_env_vars, secrets resolved; throws as resolve does.
+  std::vector<std::pair<std::string, std::string>> environment_of(const Cluster& cluster) const;
   // Starts again what ran when the workspace ended.
   void resume();
   // PENDING or TERMINATED/ERROR -> running. event: CREATING or STARTING; nothing if it runs already.
@@ -59,6 +77,7 @@ class Supervisor {
   void housekeeping();
   ClusterStore& store_;
   SupervisorOptions options_;
+  std::vector<ClusterWatcher*> watchers_;
   mutable std::mutex mu_;
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Runner>> runners_;  // guarded by mu_

@@ -33,7 +33,8 @@ Authenticator Authenticator::from_file(const std::string& path) {
     std::string token, user;
     words >> token >> user;
     if (token.empty() || token[0] == '#') continue;
-    out.tokens_.push_back({digest(token), user});
+    bool relay = user == "@relay";
+    out.tokens_.push_back({digest(token), relay ? "" : user, relay});
     sodium_memzero(token.data(), token.size());
     sodium_memzero(line.data(), line.size());
   }
@@ -41,7 +42,8 @@ Authenticator Authenticator::from_file(const std::string& path) {
   return out;
 }
 
-bool Authenticator::check(const std::string* authorization, const std::string& claimed, std::string* user, const char** reason) const {
+bool Authenticator::check(const std::string* authorization, const std::string& claimed, const std::string* relayed, std::string* user,
+                          const char** reason) const {
   *user = claimed;
   if (tokens_.empty()) return true;
   if (!authorization) {
@@ -59,7 +61,15 @@ bool Authenticator::check(const std::string* authorization, const std::string& c
     *reason = "Invalid authentication token";
     return false;
   }
-  if (!match->user.empty()) *user = match->user;
+  if (match->relay) {
+    if (!relayed || relayed->empty()) {
+      *reason = "The relay did not say for whom it calls";
+      return false;
+    }
+    *user = *relayed;
+  } else if (!match->user.empty()) {
+    *user = match->user;
+  }
   return true;
 }
 

@@ -565,11 +565,13 @@ ConnectServer::Impl::Impl(engine::Engine& engine, ConnectOptions given)
 std::string ConnectServer::Impl::user_of(const CallbackServerContext& context, const std::string& claimed) {
   const auto& metadata = context.client_metadata();
   auto it = metadata.find("authorization");
-  std::string header;
+  std::string header, relayed;
   if (it != metadata.end()) header.assign(it->second.data(), it->second.size());
+  auto named = metadata.find(Authenticator::kRelayedUser);
+  if (named != metadata.end()) relayed.assign(named->second.data(), named->second.size());
   std::string user;
   const char* reason = nullptr;
-  if (!authenticator.check(it == metadata.end() ? nullptr : &header, claimed, &user, &reason)) {
+  if (!authenticator.check(it == metadata.end() ? nullptr : &header, claimed, named == metadata.end() ? nullptr : &relayed, &user, &reason)) {
     ++counters.requests_refused;
     throw Refused{{grpc::StatusCode::UNAUTHENTICATED, reason}};
   }

@@ -188,19 +188,25 @@ TEST_CASE("places go to the owner with the fewest, and one owner cannot take all
 
 TEST_CASE("tokens: only the right one, its user if it names one") {
   std::string path = "/tmp/tarn-tokens-" + std::to_string(getpid());
-  std::ofstream(path) << "# tokens\nalpha\nbeta  bert\n";
+  std::ofstream(path) << "# tokens\nalpha\nbeta  bert\ndelta @relay\n";
   chmod(path.c_str(), 0600);
   auto a = connect::Authenticator::from_file(path);
   std::string user;
   const char* reason = "";
-  auto check = [&](const char* header) {
-    std::string h(header ? header : "");
-    return a.check(header ? &h : nullptr, "claimed", &user, &reason);
+  auto check = [&](const char* header, const char* relayed = nullptr) {
+    std::string h(header ? header : ""), r(relayed ? relayed : "");
+    return a.check(header ? &h : nullptr, "claimed", relayed ? &r : nullptr, &user, &reason);
   };
   CHECK(check("Bearer alpha"));
   CHECK(user == "claimed");
   CHECK(check("Bearer beta"));
   CHECK(user == "bert");
+  // Only a relay names the user of a call.
+  CHECK(check("Bearer alpha", "carol"));
+  CHECK(user == "claimed");
+  CHECK(check("Bearer delta", "carol"));
+  CHECK(user == "carol");
+  CHECK(!check("Bearer delta"));
   CHECK(!check("Bearer gamma"));
   CHECK(!check("alpha"));
   CHECK(!check("Bearer "));

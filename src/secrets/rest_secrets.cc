@@ -139,7 +139,9 @@ void add_secret_routes(http::RouteTable& table, Vault& vault, AccessControl& acc
   http::Route get{"GET", "/api/*/secrets/get", [&](Call& call) {
     std::string key = key_of(call);  // first: the audit log names it also when the reading is refused
     Scope scope = scope_for(call, vault, access, "READ");
-    return http::json_response({{"key", key}, {"value", base64_encode(secret_value(vault, scope, key))}});
+    std::string value = secret_value(vault, scope, key);
+    vault.revealed(call.caller.id, value);
+    return http::json_response({{"key", key}, {"value", base64_encode(value)}});
   }};
   get.audit_reads = true;
   table.add(std::move(get));

@@ -2,6 +2,7 @@
 // Scopes and the secrets in them. Values are sealed (XChaCha20-Poly1305) with the master key; scope and key are authenticated with them,
 // so that a row moved to another name does not open.
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +56,12 @@ class Vault {
   bool remove(const Scope& scope, const std::string& key);
   const MasterKey& master_key() const { return key_; }   // for other rooms that seal what they keep
 
+  // Is told of every value that is given to a principal. Set before the server listens.
+  void on_reveal(std::function<void(int64_t principal, const std::string& value)> watch) { reveal_ = std::move(watch); }
+  void revealed(int64_t principal, const std::string& value) const {
+    if (reveal_) reveal_(principal, value);
+  }
+
   // "{{secrets/scope/key}}" anywhere in the text replaced by f(scope, key); other text stays.
   template <class F>
   static std::string replace_references(const std::string& text, F&& f) {
@@ -75,6 +82,7 @@ class Vault {
  private:
   Metadata& metadata_;
   MasterKey key_;
+  std::function<void(int64_t, const std::string&)> reveal_;
 };
 
 }  // namespace tarn::secrets

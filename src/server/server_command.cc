@@ -20,6 +20,7 @@
 #include "clusters/supervisor.h"
 #include "connect/service.h"
 #include "http/listener.h"
+#include "http/outbound.h"
 #include "http/router.h"
 #include "identity/audit_log.h"
 #include "identity/families.h"
@@ -28,6 +29,8 @@
 #include "server/command.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
+#include "server/sql_functions.h"
+#include "server/workspace_files.h"
 #include "unity/families.h"
 #include "workspace/families.h"
 
@@ -37,6 +40,14 @@ namespace tarn::server {
 namespace {
 
 constexpr auto kGrace = std::chrono::seconds(10);
+constexpr int64_t kContextTokenSeconds = 30 * 24 * 3600;   // revoked with its context; this is for those that a crash left
+constexpr size_t kMaxLibrary = 256 << 20;
+
+// Where code on clusters finds this workspace.
+struct Inside {
+  uint16_t port = 0;
+  std::unique_ptr<http::Listener> listener;
+};
 
 // In an empty home: the first user, and a token that only the owner of the home can read.
 void create_admin(const std::string& home, const std::string& name, identity::Directory& directory, identity::Credentials& credentials) {
@@ -68,7 +79,8 @@ std::string workspace_id(Metadata& metadata) {
   return query.text(0);
 }
 
-std::string process_metrics(const http::Listener& listener, const clusters::Supervisor& supervisor) {
+std::string process_metrics(const http::Listener& listener, const clusters::Supervisor& supervisor, const clusters::ExecutionContexts& contexts,
+                            const clusters::GrpcRouter& grpc) {
   auto s = listener.stats();
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -79,7 +91,10 @@ std::string process_metrics(const http::Listener& listener, const clusters::Supe
   add("http_connections_open", "gauge", "Open HTTP connections.", s.open);
   add("http_connections_total", "counter", "Accepted connections.", s.connections);
   add("grpc_connections_total", "counter", "Connections that speak HTTP/2.", s.http2);
+  add("grpc_calls_open", "gauge", "Spark Connect calls that are relayed.", grpc.open());
+  add("grpc_calls_total", "counter", "Spark Connect calls.", grpc.calls());
   add("clusters_running", "gauge", "Clusters that run.", supervisor.running());
+  add("execution_contexts", "gauge", "Python processes of execution contexts.", contexts.count());
   add("process_max_resident_bytes", "gauge", "Peak memory.", static_cast<uint64_t>(usage.ru_maxrss) * 1024);
   return out;
 }
@@ -125,14 +140,37 @@ int run_server(const Arguments& arguments) {
   workspace::ObjectStore objects(metadata);
   workspace::set_up_access(objects, access);
   create_admin(home, settings.get("admin"), directory, credentials);
+  secrets::Redactor redactor;
+  vault.on_reveal([&](int64_t principal, const std::string& value) { redactor.revealed("user/" + std::to_string(principal), value); });
   clusters::ClusterStore cluster_store(metadata);
-  clusters::Supervisor supervisor(cluster_store, {arguments.program, home, [&](int64_t owner, const std::string& text) {
+  std::string packages;
+  try {
+    packages = clusters::find_packages();
+  } catch (const std::exception& e) {
+    log::warn("no_python_package", {{"error", e.what()}});
+  }
+  clusters::Environments environments(home + "/clusters", settings.get("python"), packages);
+  auto resolve = [&](const clusters::Cluster& cluster, const std::string& text) {
     return secrets::Vault::replace_references(text, [&](const std::string& scope, const std::string& key) {
-      auto who = directory.principal(owner);
+      auto who = directory.principal(cluster.creator);
       if (!who) throw CommandError("the cluster's owner is not active");
-      return secrets::read_secret(vault, access, *who, scope, key);
+      std::string value = secrets::read_secret(vault, access, *who, scope, key);
+      redactor.revealed("cluster/" + cluster.id, value);   // its users can see the configuration
+      return value;
     });
-  }});
+  };
+  clusters::Supervisor supervisor(cluster_store, {arguments.program, home, resolve, [&](const std::string& id) { return environments.python(id); }});
+  clusters::Libraries libraries(metadata, supervisor, environments);
+  Inside inside;
+  clusters::ExecutionContexts contexts(supervisor, environments, redactor, {[&](const http::Principal& caller, const std::string& cluster, std::string* token_id) {
+    std::string token;
+    *token_id = credentials.create_token(caller.id, caller.id, "execution context", kContextTokenSeconds, identity::Credentials::Use::kOAuth, &token).id;
+    std::string port = std::to_string(inside.port);
+    return nlohmann::json{{"host", "http://127.0.0.1:" + port}, {"token", token},
+                          {"remote", "sc://localhost:" + port + "/;token=" + token + ";x-databricks-cluster-id=" + cluster},
+                          {"facts", {{"user", caller.name}, {"user_id", std::to_string(caller.id)}, {"org_id", workspace_id(metadata)}, {"cluster_id", cluster}}}};
+  }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
+  http::OutboundPolicy outbound(settings.get("allowed-hosts"));
 
   // The metastore of this workspace, which its clusters share. Its id is made of the workspace's.
   catalog::Catalog catalog(home + "/tarn.db", home + "/warehouse");
@@ -145,6 +183,7 @@ int run_server(const Arguments& arguments) {
   AzureRooms azure({directory, credentials, access, audit, throttle, metadata, vault}, home,
                    {settings.get("storage-account"), settings.get("key-vault"), settings.get("tenant")});
 
+  SqlFunctions sql_functions;
   http::RouteTable routes;
   std::unique_ptr<http::Listener> listener;
   identity::add_scim_routes(routes, directory);
@@ -156,6 +195,7 @@ int run_server(const Arguments& arguments) {
   secrets::add_secret_routes(routes, vault, access);
   workspace::add_workspace_routes(routes, objects, access);
   unity::add_catalog_routes(routes, unity);
+  unity::add_function_routes(routes, unity, sql_functions);
   unity::add_grant_routes(routes, unity);
   unity::add_file_routes(routes, unity);
   workspace::add_dbfs_routes(routes, home + "/dbfs", [&](const http::Principal& caller, const std::string& path, bool write) {
@@ -163,6 +203,10 @@ int run_server(const Arguments& arguments) {
   });
   clusters::add_cluster_routes(routes, cluster_store, supervisor, access);
   clusters::add_policy_routes(routes, cluster_store, access);
+  clusters::add_command_routes(routes, cluster_store, supervisor, contexts, access);
+  clusters::add_library_routes(routes, cluster_store, libraries, access, [&](const http::Principal& caller, const std::string& path) {
+    return read_workspace_file(caller, path, home + "/dbfs", unity, objects, access, kMaxLibrary);
+  }, [&](const std::string& url) { outbound.require(url); });
   std::atomic<bool> stopping{false};
   routes.get("/health", [&](http::Call&) {
     return stopping ? http::json_response({{"status", "unavailable"}}, 503) : http::json_response({{"status", "ok"}});
@@ -178,7 +222,6 @@ int run_server(const Arguments& arguments) {
                                [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace_id(metadata)});
   http::VirtualHosts hosts(router);
   azure.add_hosts(hosts);
-  metrics = [&] { return router.metrics() + azure.metrics() + (listener ? process_metrics(*listener, supervisor) : ""); };
   clusters::GrpcRouter grpc_router(supervisor, {[&](const std::string& token) {
                                                  auto owner = credentials.owner_of(token);
                                                  return owner ? directory.principal(*owner) : std::nullopt;
@@ -192,9 +235,18 @@ int run_server(const Arguments& arguments) {
                                                    return false;
                                                  }
                                                }});
+  metrics = [&] { return router.metrics() + azure.metrics() + (listener ? process_metrics(*listener, supervisor, contexts, grpc_router) : ""); };
   options.http2 = [&](int fd) { grpc_router.adopt(fd); };
-  supervisor.resume();
   listener = std::make_unique<http::Listener>(options, hosts);
+  // Code on clusters speaks to this workspace on loopback without TLS: on the same port if that is what it is.
+  inside.port = listener->port();
+  if (!options.tls_certificate.empty() || (options.host != "127.0.0.1" && options.host != "localhost")) {
+    http::ListenOptions plain;
+    plain.http2 = options.http2;
+    inside.listener = std::make_unique<http::Listener>(plain, hosts);
+    inside.port = inside.listener->port();
+  }
+  supervisor.resume();
 
   std::string address = (options.tls_certificate.empty() ? "http://" : "https://") + options.host + ":" + std::to_string(listener->port());
   pid_file.publish(address);
@@ -204,8 +256,11 @@ int run_server(const Arguments& arguments) {
   std::string signal = signals.wait();
   stopping = true;
   log::info("server_stopping", {{"signal", signal}});
+  contexts.stop();
   grpc_router.stop();
   listener->stop(kGrace);
+  if (inside.listener) inside.listener->stop(std::chrono::milliseconds(0));
+  libraries.stop();
   supervisor.stop();
   log::info("server_stopped");
   return 0;

@@ -1,0 +1,1 @@
+"""The notebook side of a Tarn workspace."""

@@ -1,0 +1,20 @@
+#pragma once
+// Runs another program to its end.
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tarn::clusters {
+
+struct ProgramEnd {
+  int status = 0;           // of its exit; 128 + the signal; 127 if it cannot be started
+  bool timed_out = false;   // it was killed
+  std::string output;       // standard output and error together; the last max_output bytes
+};
+
+// Its environment is ours with these on top. No input. It is killed, with what it has started, when the time is over.
+ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::pair<std::string, std::string>>& environment,
+                       std::chrono::milliseconds timeout, size_t max_output = 64 << 10);
+
+}  // namespace tarn::clusters

@@ -1,0 +1,41 @@
+#pragma once
+// Takes the values of secrets that were given out, out of what is shown to those who got them.
+#include <map>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tarn::secrets {
+
+// Thread-safe. An audience is who has seen a value: "user/5", "cluster/1125-170233-ab12cd34". Each has its own values: else showing a text
+// would tell everybody whether it is somebody's secret.
+class Redactor {
+ public:
+  void revealed(const std::string& audience, const std::string& value);
+  void forget(const std::string& audience);
+
+  // What these audiences know, as it is now.
+  class Values {
+   public:
+    std::string redact(std::string text) const;
+    // Texts, names and numbers in it.
+    void redact(nlohmann::json* json) const;
+    bool empty() const { return values_.empty(); }
+    // For text that comes in pieces: how many bytes at its end may be the start of a value whose rest has not come yet.
+    size_t held_back(std::string_view text) const;
+
+   private:
+    friend class Redactor;
+    std::vector<std::string> values_;   // longest first
+  };
+  Values values(std::span<const std::string> audiences) const;
+
+ private:
+  mutable std::mutex mu_;
+  std::map<std::string, std::vector<std::string>> known_;   // guarded by mu_
+};
+
+}  // namespace tarn::secrets
