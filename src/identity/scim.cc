@@ -227,6 +227,9 @@ void apply_scim_patch(Json& resource, const Json& operations) {
     if (op != "add" && op != "remove" && op != "replace") throw http::invalid_parameter("The op of an operation must be add, remove or replace.");
     std::string path = path_field && path_field->is_string() ? path_field->get<std::string>() : "";
     if (path.starts_with("urn:")) path = path.substr(path.rfind(':') + 1);
+    // The stock SDK leaves out a value that is false: its way to deactivate somebody.
+    static const Json kFalse = false;
+    if (op == "replace" && !value && lower_ascii(path) == "active") value = &kFalse;
     if (op != "remove" && !value) throw http::invalid_parameter("The operation " + op + " needs a value.");
     if (path.empty()) {
       if (op == "remove") throw http::invalid_parameter("The operation remove needs a path.");

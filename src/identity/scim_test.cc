@@ -24,6 +24,10 @@ TEST_CASE("PATCH of RFC 7644") {
   apply_scim_patch(r, json::parse(R"([{"op":"Add","value":{"members":[{"value":"2"},{"value":"3"}]}},{"op":"remove","path":"members[value eq \"1\"]"},
                                       {"op":"replace","path":"displayName","value":"h"},{"op":"add","path":"name.givenName","value":"x"}])"));
   CHECK(r == json::parse(R"({"displayName":"h","members":[{"value":"2"},{"value":"3"}],"name":{"givenName":"x"}})"));
+  json u = {{"active", true}};
+  apply_scim_patch(u, json::parse(R"([{"op":"replace","path":"active"}])"));   // as the SDK writes false
+  CHECK(u["active"] == false);
+  CHECK_THROWS_AS(apply_scim_patch(r, json::parse(R"([{"op":"replace","path":"displayName"}])")), tarn::http::RestError);
   CHECK_THROWS_AS(apply_scim_patch(r, json::parse(R"([{"op":"destroy"}])")), tarn::http::RestError);
   CHECK_THROWS_AS(apply_scim_patch(r, json::parse(R"([{"op":"remove"}])")), tarn::http::RestError);
 }
