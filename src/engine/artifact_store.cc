@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "base/ids.h"
 #include "base/io_error.h"
@@ -20,6 +21,23 @@ namespace {
 std::string without_fragment(const std::string& name) {
   if (!name.starts_with("archives/")) return name;
   return name.substr(0, name.find('#'));
+}
+
+// Beside the artifacts an empty file "y.zip#z" for each archive and folder into which it is unpacked; engine/python reads them.
+constexpr const char* kArchiveNotes = ".new-archives";
+
+void note_archive(const std::string& directory, const std::string& file, const std::string& folder) {
+  std::error_code ec;
+  fs::create_directories(directory + "/" + kArchiveNotes, ec);
+  std::ofstream note(directory + "/" + kArchiveNotes + "/" + file + "#" + folder);
+  if (!note) throw IoError("cannot note an archive", file);
+}
+
+// Under which name an archive is unpacked.
+std::string folder_of(const std::string& name) {
+  auto mark = name.find('#');
+  std::string folder = mark == std::string::npos ? fs::path(name).filename().string() : name.substr(mark + 1);
+  return folder;
 }
 
 SparkError invalid_path(const std::string& name) {
@@ -101,6 +119,10 @@ void ArtifactStore::adopt(const std::string& name, const std::string& file) {
   std::string target;
   try {
     target = resolve(name);
+    if (name.starts_with("archives/")) {
+      std::string folder = folder_of(name);
+      if (folder.empty() || folder == "." || folder == ".." || folder.find('/') != std::string::npos || folder[0] == '.') throw invalid_path(name);
+    }
     std::error_code ec;
     fs::create_directories(fs::path(target).parent_path(), ec);
     // link() and not rename(): an artifact that is in use is never replaced under its reader.
@@ -109,6 +131,7 @@ void ArtifactStore::adopt(const std::string& name, const std::string& file) {
     if ((replaceable ? ::rename(file.c_str(), target.c_str()) : ::link(file.c_str(), target.c_str())) != 0) error = errno;
     // The same content again is no error: clients repeat themselves after a broken connection. A cached block is named by its hash.
     if (error == EEXIST && (name.starts_with("cache/") || same_content(target, file))) error = 0;
+    if (!error && name.starts_with("archives/")) note_archive(directory_, fs::path(without_fragment(name)).filename().string(), folder_of(name));
   } catch (...) {
     ::unlink(file.c_str());
     throw;
@@ -150,6 +173,9 @@ void ArtifactStore::copy_from(const ArtifactStore& other) {
       throw IoError("cannot copy an artifact", target);
     }
   }
+  std::error_code ec;
+  fs::create_directories(directory_, ec);
+  fs::copy(other.directory_ + "/" + kArchiveNotes, directory_ + "/" + kArchiveNotes, fs::copy_options::skip_existing, ec);  // there may be none
 }
 
 }  // namespace tarn::engine

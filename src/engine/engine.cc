@@ -86,7 +86,7 @@ void Session::observed_metrics(const std::string& operation_id, spark::connect::
     out->set_name(metric.name);
     out->set_plan_id(metric.plan_id);
     for (size_t i = 0; i < metric.values.size(); ++i) {
-      out->add_keys(metric.schema.fields()[i].name);
+      if (!metric.schema.fields()[i].name.empty()) out->add_keys(metric.schema.fields()[i].name);
       to_proto_literal(metric.values[i], metric.schema.fields()[i].type(), out->add_values());
     }
   }
@@ -107,6 +107,10 @@ std::shared_ptr<Session> Session::clone(const std::string& new_session_id) {
     to.state.current_catalog = impl_->state.current_catalog;
     to.state.current_namespace = impl_->state.current_namespace;
     to.state.path = impl_->state.path;
+  }
+  {
+    std::scoped_lock lock(impl_->python_sources_mu, to.python_sources_mu);
+    to.python_sources = impl_->python_sources;
   }
   to.artifacts.copy_from(impl_->artifacts);
   return session;

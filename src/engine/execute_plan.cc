@@ -9,6 +9,7 @@
 
 #include "base/ids.h"
 #include "engine/operation.h"
+#include "engine/python/data_source.h"
 #include "engine/parse_sql.h"
 #include "engine/show_string.h"
 #include "plan/function.h"
@@ -261,16 +262,37 @@ void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Im
 
 void register_table_function(const sc::CommonInlineUserDefinedTableFunction& f, Session::Impl& session) {
   const auto& python = f.python_udtf();
-  if (!python.has_return_type()) throw not_built("Python table functions with an analyze method");
   auto function = std::make_shared<plan::UserFunction>();
   function->name = f.function_name();
   function->command = python.command();
   function->python_version = python.python_ver();
   function->eval_type = python.eval_type();
   function->deterministic = f.deterministic();
-  function->type = stated_type(python.return_type(), session);
+  if (python.has_return_type()) function->type = stated_type(python.return_type(), session);  // else the class has analyze()
   std::lock_guard lock(session.state.mu);
   session.state.user_functions[catalog::lower(f.function_name())] = function;
+}
+
+void register_data_source(const sc::CommonInlineUserDefinedDataSource& source, Session::Impl& session) {
+  std::string name = catalog::lower(source.name());
+  // A built-in name stays what it is.
+  static const std::set<std::string> kBuiltIn = {"avro", "csv", "delta", "hive", "jdbc", "json", "kafka", "noop", "orc", "parquet", "text", "xml", "rate", "memory", "console"};
+  if (kBuiltIn.contains(name)) throw analysis_error("DATA_SOURCE_ALREADY_EXISTS", {{"provider", source.name()}});
+  std::lock_guard lock(session.python_sources_mu);
+  session.python_sources[name] = {source.python_data_source().command(), source.python_data_source().python_ver()};
+}
+
+// df.write.format(name).save() into a source that is written in Python.
+void write_to_python(const sc::WriteOperation& write, const PythonDataSource& source, Operation& operation) {
+  using W = sc::WriteOperation;
+  if (write.mode() != W::SAVE_MODE_APPEND && write.mode() != W::SAVE_MODE_OVERWRITE) {
+    throw analysis_error("UNSUPPORTED_DATA_SOURCE_SAVE_MODE",
+                         {{"source", write.source()}, {"createMode", write.mode() == W::SAVE_MODE_IGNORE ? "\"Ignore\"" : "\"ErrorIfExists\""}});
+  }
+  if (write.partitioning_columns_size() > 0 || write.clustering_columns_size() > 0 || write.has_bucket_by()) throw not_built("partitions of a Python data source");
+  python_functions::SourceOptions options(write.options().begin(), write.options().end());
+  if (write.has_path() && !write.path().empty()) options.emplace_back("path", write.path());
+  operation.write_to_python(write.source(), source, options, write.mode() == W::SAVE_MODE_OVERWRITE, operation.analyze(write.input()));
 }
 
 void execute_command(const sc::Command& command, Operation& operation, ResultSink& sink) {
@@ -288,6 +310,17 @@ void execute_command(const sc::Command& command, Operation& operation, ResultSin
       operation.session().changes++;
       register_table_function(command.register_table_function(), operation.session());
       return;
+    case sc::Command::kRegisterDataSource:
+      operation.session().changes++;
+      register_data_source(command.register_data_source(), operation.session());
+      return;
+    case sc::Command::kWriteOperation: {
+      const auto& write = command.write_operation();
+      auto source = write.has_source() && !write.has_table() ? python_functions::find_source(operation.session(), write.source()) : std::nullopt;
+      if (!source) break;
+      write_to_python(write, *source, operation);
+      return;
+    }
     case sc::Command::kGetResourcesCommand: {
       sc::ExecutePlanResponse response;
       response.mutable_get_resources_command_result();

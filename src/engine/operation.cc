@@ -16,6 +16,8 @@
 #include "engine/lowering/lowering.h"
 #include "engine/plan_fingerprint.h"
 #include "engine/plan_rewrite.h"
+#include "engine/python/data_source.h"
+#include "engine/python/planner.h"
 #include "engine/python/python_scan.h"
 #include "engine/python/runtime.h"
 #include "engine/source_resolver.h"
@@ -61,7 +63,8 @@ bool same_layout(const duckdb::LogicalType& a, const duckdb::LogicalType& b) {
 Operation::Operation(Session::Impl& session, CancelToken& cancel, std::string operation_id)
     : session_(session), cancel_(cancel), operation_id_(std::move(operation_id)) {
   connection_ = session_.engine->database.connect();
-  sources_ = make_source_resolver(session_.conf);
+  python_ = python_functions::make_runtime(session_);
+  sources_ = std::make_unique<python_functions::PythonSourceResolver>(make_source_resolver(session_.conf), session_, python_);
   analyzer_.reset(new plan::AnalyzerContext{session_.conf, session_.state, session_.engine->global_views, session_.engine->catalog, *sources_, {}, {}, session_.user, now_micros()});
   analyzer_->artifact = [this](const std::string& name) {
     std::ifstream file(session_.artifacts.path(name), std::ios::binary);
@@ -77,7 +80,6 @@ Operation::Operation(Session::Impl& session, CancelToken& cancel, std::string op
     return it->second;
   };
   analyzer_->collect = [this](const PlanPtr& plan) { return collect(plan); };
-  python_ = python_functions::make_runtime(session_);
   cancel_callback_ = cancel_.on_cancel([this] {
     python_->interrupt();
     connection_->Interrupt();
@@ -103,7 +105,24 @@ Operation::~Operation() {
     std::lock_guard lock(session_.operations_mu);
     auto it = session_.operations.find(operation_id_);
     if (it != session_.operations.end() && it->second.connection == connection_.get()) it->second.connection = nullptr;
+    if (auto updates = python_->take_accumulators(); it != session_.operations.end() && !updates.empty()) {
+      // Under this name clients expect them.
+      ObservedMetric metric;
+      metric.name = "__python_accumulator__";
+      std::vector<plan::StructField> fields;
+      for (auto& u : updates) {
+        fields.push_back(plan::make_field("", plan::TypeId::kBinary));
+        metric.values.push_back(plan::Value{std::move(u)});
+      }
+      metric.schema = plan::DataType::structure(std::move(fields));
+      it->second.metrics.push_back(std::move(metric));
+    }
   }
+}
+
+void Operation::write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options,
+                                bool overwrite, const PlanPtr& query) {
+  python_functions::write_source(python_, session_.conf, name, source, options, overwrite, query, [this](const PlanPtr& plan) { return collect(plan); });
 }
 
 // ---- analysis

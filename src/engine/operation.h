@@ -39,6 +39,9 @@ class Operation : public commands::CommandHost {
   std::shared_ptr<arrow::Table> collect_table(const plan::PlanPtr& plan);
   // Keeps the rows of a plan in a table of the database.
   std::shared_ptr<KeptTable> keep(const plan::PlanPtr& plan);
+  // Into a data source that is written in Python.
+  void write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options, bool overwrite,
+                       const plan::PlanPtr& query);
   // A statement of DuckDB; throws SparkError.
   void run(const std::string& sql);
 

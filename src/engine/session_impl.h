@@ -50,6 +50,11 @@ struct OperationState {
   uint64_t sequence = 0;
 };
 
+// spark.dataSource.register: a pickled subclass of pyspark.sql.datasource.DataSource.
+struct PythonDataSource {
+  std::string command, python_version;
+};
+
 struct Session::Impl {
   Impl(std::shared_ptr<EngineState> e, std::string u, std::string i, std::string artifact_directory)
       : engine(std::move(e)), user(std::move(u)), id(std::move(i)), artifacts(std::move(artifact_directory)) {}
@@ -64,6 +69,9 @@ struct Session::Impl {
   mutable std::mutex operations_mu;
   std::unordered_map<std::string, OperationState> operations;  // guarded by operations_mu; the last 100
   uint64_t next_operation = 0;                                 // guarded by operations_mu
+
+  mutable std::mutex python_sources_mu;
+  std::map<std::string, PythonDataSource> python_sources;      // by lower-cased name. guarded by python_sources_mu
 
   std::mutex relations_mu;
   std::map<std::string, plan::PlanPtr> cached_relations;       // checkpoints by relation id. guarded by relations_mu

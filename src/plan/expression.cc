@@ -5,6 +5,7 @@
 
 #include "plan/function.h"
 #include "plan/logical_plan.h"
+#include "plan/python_functions.h"
 
 namespace tarn::plan {
 
@@ -117,7 +118,9 @@ std::shared_ptr<Expression> copy_node(const ExprPtr& e) {
     case ExprKind::kLambda: return copy_as<Lambda>(e);
     case ExprKind::kLambdaVariable: return copy_as<LambdaVariable>(e);
     case ExprKind::kSubquery: return copy_as<SubqueryExpr>(e);
-    case ExprKind::kUserFunction: return copy_as<UserFunction>(e);
+    case ExprKind::kUserFunction:
+      if (auto* call = dynamic_cast<const TableFunctionCall*>(e.get())) return std::make_shared<TableFunctionCall>(*call);
+      return copy_as<UserFunction>(e);
   }
   throw internal_error("unknown expression kind");
 }

@@ -1,6 +1,5 @@
 // Python functions over rows: their node carries the pickled command to the engine.
 #include "plan/analyzer_impl.h"
-#include "plan/python_functions.h"
 
 namespace tarn::plan {
 
@@ -57,26 +56,6 @@ std::shared_ptr<PythonMap> python_map(std::shared_ptr<UserFunction> f, std::vect
 }
 
 }  // namespace
-
-PlanPtr python_table(const UserFunction& f, std::vector<ExprPtr> arguments, const std::vector<std::string>& names) {
-  auto call = std::make_shared<UserFunction>(f);
-  call->children = std::move(arguments);
-  if (std::any_of(names.begin(), names.end(), [](const std::string& n) { return !n.empty(); })) call->argument_names = names;
-  auto g = std::make_shared<Generate>();
-  g->generator = call;
-  for (const auto& field : f.type.fields()) {
-    Attribute a;
-    a.id = next_expr_id();
-    a.name = field.name;
-    a.type = field.type();
-    a.nullable = field.nullable;
-    a.metadata = field.metadata;
-    g->generator_output.push_back(std::move(a));
-  }
-  g->output = g->generator_output;
-  g->children = {std::make_shared<OneRow>()};
-  return g;
-}
 
 PlanPtr Analyzer::map_partitions(const sc::MapPartitions& m) {
   auto child = relation(m.input());

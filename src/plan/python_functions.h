@@ -1,6 +1,9 @@
 #pragma once
-// Python table functions as plans.
+// What the analyzer and the Python side of the engine say to each other about table functions.
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/logical_plan.h"
@@ -9,7 +12,52 @@ namespace tarn::plan {
 
 // Whether it is a table function: PythonEvalType 300 to 302.
 inline bool is_python_table(const UserFunction& f) { return f.eval_type >= 300; }
-// A call of a table function whose type is the struct of its rows; it stands by itself, its arguments are no columns (but for outer ones).
-PlanPtr python_table(const UserFunction& f, std::vector<ExprPtr> arguments, const std::vector<std::string>& names);
+// Whether its class says by analyze() what the rows of a call are.
+inline bool is_polymorphic(const UserFunction& f) { return is_python_table(f) && f.type.id() != TypeId::kStruct; }
+
+// pyspark.sql.udtf.AnalyzeArgument.
+struct TableFunctionArgument {
+  DataType type;
+  std::optional<Value> constant;   // of a foldable argument
+  bool table = false;
+  std::string name;                // of a named argument, else empty
+};
+
+// pyspark.sql.udtf.AnalyzeResult. Expressions are SQL text over the columns of the TABLE argument.
+struct TableFunctionAnalysis {
+  struct Order {
+    std::string sql;
+    bool ascending = true;
+    std::optional<bool> nulls_first;
+  };
+  struct Selected {
+    std::string sql, alias;        // alias: may be empty
+  };
+  DataType schema;
+  bool single_partition = false;
+  std::vector<std::string> partition_by;
+  std::vector<Order> order_by;
+  std::vector<Selected> select;
+  std::string pickled;             // the whole object, for the function's constructor
+};
+
+// A call of a table function in a plan.
+struct TableFunctionCall : UserFunction {
+  std::vector<size_t> table_arguments;   // which children are rows of a TABLE argument
+  std::vector<int> partition_columns;    // fields of the first TABLE argument behind its own: a change of their values starts a new instance
+  std::string analyze_result;            // pickled, of the class's analyze(); empty: it has none
+  explicit TableFunctionCall(const UserFunction& f) : UserFunction(f) {}
+};
+
+// What a resolver of sources can do too: run methods of users' Python classes while a query is analyzed.
+class PythonPlanner {
+ public:
+  virtual ~PythonPlanner() = default;
+  // What the analyze() method of a table function says about a call. Throws TABLE_VALUED_FUNCTION_FAILED_TO_ANALYZE_IN_PYTHON.
+  virtual TableFunctionAnalysis analyze_table_function(const UserFunction& f, const std::vector<TableFunctionArgument>& arguments) = 0;
+  // The rows of a data source that the session has registered under this name; null: there is none. Throws PYTHON_DATA_SOURCE_ERROR.
+  virtual PlanPtr read_source(const std::string& format, const std::vector<std::string>& paths, const std::vector<std::pair<std::string, std::string>>& options,
+                              const std::optional<DataType>& schema) = 0;
+};
 
 }  // namespace tarn::plan

@@ -1,7 +1,7 @@
 // Relations with one input and no names of their own, and the dispatch over all of them. Source: SparkConnectPlanner.
 #include <algorithm>
 
-#include "plan/python_functions.h"
+#include "plan/python_tables.h"
 #include "plan/analyzer_impl.h"
 #include "plan/expression_text.h"
 
@@ -119,26 +119,15 @@ PlanPtr Analyzer::relation_node(const sc::Relation& r) {
     case R::kCommonInlineUserDefinedTableFunction: {
       const auto& f = r.common_inline_user_defined_table_function();
       const auto& python = f.python_udtf();
-      if (!python.has_return_type()) throw not_built("Python table functions with an analyze method");
       UserFunction u;
       u.name = f.function_name();
       u.command = python.command();
       u.python_version = python.python_ver();
       u.eval_type = python.eval_type();
       u.deterministic = f.deterministic();
-      u.type = data_type(python.return_type());
-      if (u.type.id() != TypeId::kStruct) throw internal_error("a table function must return a struct");
-      Scope none({}, around_, case_sensitive_);
-      Env env = env_over(none, "TableValuedFunction");
-      std::vector<ExprPtr> args;
-      std::vector<std::string> names;
-      for (const auto& a : f.arguments()) {
-        bool named = a.has_named_argument_expression();
-        args.push_back(expression(named ? a.named_argument_expression().value() : a, env));
-        if (args.back()->kind == ExprKind::kAlias) args.back() = args.back()->children[0];
-        names.push_back(named ? a.named_argument_expression().key() : "");
-      }
-      return python_table(u, std::move(args), names);
+      if (python.has_return_type()) u.type = data_type(python.return_type());
+      if (python.has_return_type() && u.type.id() != TypeId::kStruct) throw internal_error("a table function must return a struct");
+      return python_table(*this, u, f.arguments(), around_, [this](int64_t id) -> const sc::Relation& { return referenced_relation(id); });
     }
     case R::kCommonInlineUserDefinedDataSource: throw not_built("Python data sources");
     case R::kRelationChanges: throw not_built("change data of a table by Connect's relation_changes");

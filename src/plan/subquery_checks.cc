@@ -250,7 +250,12 @@ void Analyzer::check_no_predicate_subquery(const Expression& e, const PlanPtr& p
 }
 
 void Analyzer::check_lateral(const PlanPtr& left, const PlanPtr& right, const ExprPtr& condition) {
-  if (!is_deterministic_plan(right) && !one_row(*left)) throw unsupported("NON_DETERMINISTIC_LATERAL_SUBQUERIES", {{"treeNode", tree_string(*right)}});
+  // A call of a Python table function alone runs over the left side's rows: it may be nondeterministic, as such functions are by default.
+  const LogicalPlan* alone = right.get();
+  while (alone->kind == PlanKind::kProject) alone = alone->children[0].get();
+  auto* g = try_as<Generate>(*alone);
+  bool table_function = g && g->generator->kind == ExprKind::kUserFunction && g->children[0]->kind == PlanKind::kOneRow;
+  if (!table_function && !is_deterministic_plan(right) && !one_row(*left)) throw unsupported("NON_DETERMINISTIC_LATERAL_SUBQUERIES", {{"treeNode", tree_string(*right)}});
   if (condition && !is_deterministic(*condition)) throw unsupported("LATERAL_JOIN_CONDITION_NON_DETERMINISTIC", {{"condition", pretty_sql(*condition)}});
   check_correlation(right, true);
 }

@@ -3,6 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "plan/python_functions.h"
+#include "plan/python_tables.h"
 #include "plan/analyzer_impl.h"
 #include "plan/search_path.h"
 #include "plan/types_internal.h"
@@ -96,6 +97,9 @@ PlanPtr Analyzer::read(const sc::Read& r) {
   std::string format = d.has_format() && !d.format().empty() ? d.format() : conf_.text("spark.sql.sources.default");
   std::vector<std::pair<std::string, std::string>> options(d.options().begin(), d.options().end());
   std::vector<std::string> paths(d.paths().begin(), d.paths().end());
+  if (auto* planner = dynamic_cast<PythonPlanner*>(&context_.sources)) {
+    if (auto rows = planner->read_source(format, paths, options, schema)) return rows;
+  }
   return scan_of(context_.sources.load(format, paths, options, schema), {}, {}, conf_);
 }
 
@@ -677,12 +681,7 @@ PlanPtr Analyzer::table_function(const Parts& parts, const google::protobuf::Rep
     if (it != context_.state.user_functions.end()) user = it->second;
   }
   if (user && !is_python_table(*user)) throw analysis_error("NOT_A_TABLE_FUNCTION", {{"functionName", name_text(parts)}});
-  if (user) {
-    auto args = call_arguments(c, env, &names);
-    for (auto& a : args)
-      if (a->kind == ExprKind::kAlias) a = a->children[0];
-    return python_table(*user, std::move(args), names);
-  }
+  if (user) return python_table(*this, *user, protos, around_, [this](int64_t id) -> const sc::Relation& { return referenced_relation(id); });
   if (!by_path) sql_function = find_sql_function(parts);
   if (auto& f = sql_function) {
     auto args = call_arguments(c, env, &names);

@@ -39,12 +39,26 @@ void write_map(const std::map<std::string, std::string>& values, Frame& out) {
 
 }  // namespace
 
+std::string PlannerHeader::bytes() const {
+  Frame out;
+  nlohmann::json prelude = {{"env", environment}, {"module", module}};
+  if (!directory.empty()) prelude["directory"] = directory;
+  if (!archives.empty()) prelude["archives"] = archives;
+  out.string(prelude.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  out.string(python_version).string(directory).int32(static_cast<int32_t>(includes.size()));
+  for (const auto& i : includes) out.string(i);
+  out.byte(false).int32(0);  // broadcast variables
+  write_map(conf, out);
+  return out.take();
+}
+
 std::string TaskHeader::bytes() const {
   Frame out;
   // The part that worker_main.py reads itself.
   nlohmann::json prelude = {{"env", environment}};
   if (!input_type.empty()) prelude["types"] = {{"input", input_type}, {"output", output_types}, {"table", table_function != nullptr}};
   if (!directory.empty()) prelude["directory"] = directory;
+  if (!archives.empty()) prelude["archives"] = archives;
   out.string(prelude.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   nlohmann::json task = {{"isBarrier", false},       {"stageId", 0}, {"partitionId", partition}, {"attemptNumber", 0},
                          {"taskAttemptId", partition}, {"cpus", 1},  {"resources", nlohmann::json::object()}, {"localProperties", nlohmann::json::object()}};

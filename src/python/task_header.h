@@ -43,6 +43,18 @@ struct TableFunction {
   std::string name;
 };
 
+// What precedes the request to one of pyspark.sql.worker's planners, which run a method of the user's class ahead of a query.
+struct PlannerHeader {
+  std::string module;                                 // "pyspark.sql.worker.analyze_udtf"
+  std::string python_version;
+  std::map<std::string, std::string> environment;
+  std::string directory;
+  std::vector<std::string> includes;
+  std::vector<std::pair<std::string, std::string>> archives;
+  std::map<std::string, std::string> conf;
+  std::string bytes() const;
+};
+
 struct TaskHeader {
   int eval_type = 0;
   std::string python_version;                         // the client's, "3.11"
@@ -50,6 +62,7 @@ struct TaskHeader {
   std::map<std::string, std::string> environment;     // variables of the process during the task
   std::string directory;                              // files of the session; empty: none
   std::vector<std::string> includes;                  // archives in it that go on the path
+  std::vector<std::pair<std::string, std::string>> archives;  // paths of archives, folders of the directory into which they are unpacked
   std::map<std::string, std::string> runner_conf, eval_conf;
   std::vector<Function> functions;
   // For functions that Spark feeds with pickled rows (100): the struct of the input and the result types, as JSON.

@@ -2,23 +2,28 @@
 #
 # It is asked over a SOCK_SEQPACKET socket (its number is argv[1]):
 #   b"f" with a socket attached   fork a worker that serves that socket; answer: its pid, int32
-#   b"k" + pid (int32)            kill the worker and everything in its process group; answer: its wait status, int32
+#   b"k" + pid (int32)            kill the worker and everything in its process group; answer: its wait status, int32,
+#                                 and why this process has ended it, if it has
 # It ends when the server does (the socket closes), and takes all workers along. Workers that are not asked for again stay zombies
 # until "k", so that a pid is never somebody else's.
 #
-# A worker speaks PySpark's worker protocol, preceded by one frame of JSON per task: {"env": {...}, "types": {...}}.
+# A worker speaks PySpark's worker protocol, preceded by one frame of JSON per task: {"env": {...}, "types": {...}}; with "module" it
+# is the protocol of that planner of pyspark.sql.worker.
 import ctypes
 import gc
+import importlib
 import io
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def die_with_parent(parent):
@@ -76,9 +81,13 @@ def serve(sock):
         TASK.clear()
         TASK.update(prelude)
         if prelude.get("directory"):
+            unpack(prelude["directory"], prelude.get("archives", ()))
             os.chdir(prelude["directory"])
         try:
-            worker.main(inp, out)
+            if prelude.get("module"):
+                importlib.import_module(prelude["module"]).main(inp, out)
+            else:
+                worker.main(inp, out)
         except SystemExit:
             try:
                 out.flush()
@@ -91,6 +100,33 @@ def serve(sock):
         sys.stderr.flush()
         os.chdir(directory)
         gc.collect()
+
+
+def unpack(directory, archives):
+    """Each archive in its folder, complete or not at all: several workers may come at once."""
+    import shutil
+    import tarfile
+    import zipfile
+
+    for file, name in archives:
+        target = os.path.join(directory, name)
+        if os.path.exists(target):
+            continue
+        fresh = "%s.new-%d" % (target, os.getpid())
+        try:
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as archive:
+                    archive.extractall(fresh)
+            elif tarfile.is_tarfile(file):
+                with tarfile.open(file) as archive:
+                    archive.extractall(fresh, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            else:
+                shutil.copy(file, fresh)
+            os.rename(fresh, target)
+        except Exception as e:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not os.path.exists(target):
+                print("the archive %s cannot be unpacked: %s" % (name, e), file=sys.stderr)
 
 
 # ---- Functions that Spark feeds with pickled rows (eval types 100 and 300). The server sends Arrow to them too; what Python rows the
@@ -313,7 +349,13 @@ def main():
     gc.collect()
     gc.freeze()
     me = os.getpid()
+    # Processes that leave their worker's group become children of this one when their parent has ended.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    guard = Guard()
     while True:
+        if guard.workers and not select.select([control], [], [], Guard.INTERVAL)[0]:
+            guard.look()
+            continue
         message, fds, _, _ = socket.recv_fds(control, 64, 1)
         if not message:
             return
@@ -336,19 +378,86 @@ def main():
                 finally:
                     os._exit(1)
             os.close(fds[0])
+            guard.workers[pid] = ""
             control.send(struct.pack("!i", pid))
         elif message[:1] == b"k":
             (pid,) = struct.unpack("!i", message[1:5])
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except OSError:
-                pass
+            kill_group(pid)
             try:
                 os.kill(pid, signal.SIGKILL)
                 status = os.waitpid(pid, 0)[1]
             except OSError:
                 status = 0
-            control.send(struct.pack("!i", status))
+            reason = guard.workers.pop(pid, "")
+            control.send(struct.pack("!i", status) + reason.encode())
+            guard.end_strays()
 
+
+def kill_group(pid):
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+class Guard:
+    """Ends workers that start more processes or threads than any function needs. RLIMIT_NPROC would count all that the user runs."""
+
+    INTERVAL = 0.1
+    PROCESSES, THREADS = 128, 1024
+
+    def __init__(self):
+        self.workers = {}  # pid: why it was ended, or ""
+        self.seen = self.newest()
+
+    @staticmethod
+    def newest():
+        """The last process or thread number that was given out."""
+        try:
+            with open("/proc/loadavg") as f:
+                return int(f.read().split()[-1])
+        except (OSError, ValueError):
+            return 0
+
+    def look(self):
+        newest = self.newest()
+        if 0 <= newest - self.seen < self.PROCESSES // 2:
+            return  # too few have started since for anybody to have too many
+        self.seen = newest
+        processes, threads = {}, {}
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                with open("/proc/%s/stat" % name) as f:
+                    parts = f.read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            group = int(parts[2])
+            processes[group] = processes.get(group, 0) + 1
+            threads[group] = threads.get(group, 0) + int(parts[17])
+        for group in self.workers:
+            if processes.get(group, 0) > self.PROCESSES:
+                self.workers[group] = "it has started more than %d processes" % self.PROCESSES
+                kill_group(group)
+            elif threads.get(group, 0) > self.THREADS:
+                self.workers[group] = "it has started more than %d threads" % self.THREADS
+                kill_group(group)
+        self.end_strays()
+
+    def end_strays(self):
+        """Ends what workers that are gone have left behind."""
+        try:
+            with open("/proc/self/task/%d/children" % os.getpid()) as f:
+                children = [int(p) for p in f.read().split()]
+        except OSError:
+            return
+        for pid in children:
+            if pid not in self.workers:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except OSError:
+                    pass
 
 main()

@@ -163,14 +163,16 @@ class Parent {
     std::string answer = receive(kHelloSeconds * 1000);
     return answer.size() == 4 ? get_int(answer.data()) : -1;
   }
-  // The wait status.
-  int end_worker(pid_t pid) {
+  // The wait status. why: set if the parent itself has ended it.
+  int end_worker(pid_t pid, std::string* why = nullptr) {
     std::lock_guard lock(mu_);
     char message[5] = {'k'};
     put_int(message + 1, pid);
     if (control_ < 0 || ::send(control_, message, sizeof message, MSG_NOSIGNAL) < 0) return 0;
     std::string answer = receive(10000);
-    return answer.size() == 4 ? get_int(answer.data()) : 0;
+    if (answer.size() < 4) return 0;
+    if (why) *why = answer.substr(4);
+    return get_int(answer.data());
   }
   bool alive() {
     std::lock_guard lock(mu_);
@@ -281,9 +283,12 @@ std::string Worker::death() {
   if (!ended_) {
     // It may be on its way out: the exit status says more than our own signal.
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    int status = parent_->end_worker(pid_);
+    std::string why;
+    int status = parent_->end_worker(pid_, &why);
     ended_ = true;
-    if (WIFSIGNALED(status)) {
+    if (!why.empty()) {
+      death_ = why + " and was killed";
+    } else if (WIFSIGNALED(status)) {
       death_ = "it was killed by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
     } else {
       death_ = "it exited with status " + std::to_string(WEXITSTATUS(status));

@@ -171,8 +171,9 @@ bool Parser::can_alias(bool strict) const {
   auto ends = [](TokenType t) { return t == kEof || t == kRightParen || t == kComma || t == kSemicolon; };
   TokenType next = type(1);
   switch (type()) {
-    case kwEND: case kwTHEN: case kwWHEN: case kwELSE: case kwASC: case kwDESC:
+    case kwEND: case kwTHEN: case kwWHEN: case kwELSE:
       return false;
+    case kwASC: case kwDESC: return next == kEof;
     case kwFROM: case kwWHERE: case kwGROUP: case kwHAVING: case kwORDER: case kwLIMIT: case kwOFFSET: case kwUNION: case kwEXCEPT:
     case kwINTERSECT: case kwSETMINUS: case kwQUALIFY: case kwLATERAL: case kwSORT: case kwCLUSTER: case kwDISTRIBUTE:
     case kwJOIN: case kwCROSS: case kwINNER: case kwLEFT: case kwRIGHT: case kwFULL: case kwNATURAL: case kwSEMI: case kwANTI:

@@ -248,6 +248,52 @@ def test_files_of_the_session_are_visible(spark, tmp_path):
     assert values(spark.range(1, 2).select(udf(use, "bigint")("id"))) == [(42,)]
 
 
+def test_archives_of_the_session_are_visible(cluster, tmp_path):
+    import tarfile
+    import zipfile
+
+    spark = cluster.session()
+    for name in ("zipped", "taken"):
+        (tmp_path / f"{name}.txt").write_text(f"in {name}")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as z:
+        z.write(tmp_path / "zipped.txt", "deep/zipped.txt")
+    with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as t:
+        t.add(tmp_path / "taken.txt", "taken.txt")
+    with zipfile.ZipFile(tmp_path / "tarn_zip_module.zip", "w") as z:
+        z.writestr("tarn_zip_module.py", "VALUE = 5\n")
+    with zipfile.ZipFile(tmp_path / "tarn_wheel-1.0-py3-none-any.whl", "w") as z:
+        z.writestr("tarn_wheel/__init__.py", "VALUE = 7\n")
+    (tmp_path / "data.txt").write_text("a file")
+    spark.addArtifacts(f"{tmp_path}/a.zip#first", f"{tmp_path}/b.tar.gz", archive=True)
+    spark.addArtifacts(f"{tmp_path}/tarn_zip_module.zip", pyfile=True)
+    spark.addArtifacts(f"{tmp_path}/tarn_wheel-1.0-py3-none-any.whl", file=True)
+    spark.addArtifacts(f"{tmp_path}/data.txt", file=True)
+
+    def use(v):
+        import os
+
+        import tarn_zip_module
+
+        text = [open(p).read() for p in ("first/deep/zipped.txt", "b.tar.gz/taken.txt", "data.txt")]
+        return f"{tarn_zip_module.VALUE} {text} {os.path.isfile('tarn_wheel-1.0-py3-none-any.whl')}"
+
+    assert values(spark.range(1).select(udf(use, "string")("id"))) == [("5 ['in zipped', 'in taken', 'a file'] True",)]
+
+
+def test_the_profiler_sees_functions(cluster):
+    spark = cluster.session()
+    spark.conf.set("spark.sql.pyspark.udf.profiler", "perf")
+
+    def looked_for(v):
+        return sum(range(v))
+
+    spark.range(10).select(udf(looked_for, "bigint")("id"), pandas_udf(lambda v: v + 1, "bigint")("id")).collect()
+    profiles = spark._profiler_collector._perf_profile_results
+    assert len(profiles) == 2
+    assert any("looked_for" in str(key) for p in profiles.values() for key in p.stats)
+    spark.conf.unset("spark.sql.pyspark.udf.profiler")
+
+
 def test_limits_do_not_evaluate_everything(spark):
     slow = udf(lambda v: __import__("time").sleep(0.0005) or v, "bigint")
     assert len(spark.range(10_000_000).select(slow("id")).head(5)) == 5

@@ -182,6 +182,73 @@ def test_no_process_outlives_a_killed_server(cluster_at, tmp_path):
     assert not [p for p in children if running(p)]
 
 
+def bomb(v):
+    while True:
+        os.fork()
+
+
+def sleepers(v):
+    for _ in range(300):
+        if os.fork() == 0:
+            time.sleep(600)
+    return 1
+
+
+def many_threads(v):
+    for _ in range(1500):
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("function,says", [(bomb, "128 processes"), (sleepers, "128 processes"), (many_threads, "1024 threads")])
+def test_too_many_processes_end_their_worker(cluster, spark, function, says):
+    with pytest.raises(PythonException, match=says + "|MemoryError|can't start new thread|Resource temporarily"):
+        spark.range(1).select(udf(function, "int")("id")).collect()
+    deadline = time.time() + 10
+    while time.time() < deadline and len([p for p in descendants(cluster.process.pid) if running(p)]) > 20:
+        time.sleep(0.2)
+    assert len([p for p in descendants(cluster.process.pid) if running(p)]) <= 20
+    assert works(spark) and cluster.alive()
+
+
+def test_what_a_function_leaves_behind_ends_with_its_session(cluster):
+    def leaves(v):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execvp("sleep", ["sleep", "654.25"])
+            os._exit(0)
+        return 1
+
+    def left():
+        return subprocess.run(["pgrep", "-f", "^sleep 654.25"], capture_output=True, text=True).stdout.split()
+
+    spark = cluster.session()
+    assert spark.range(1).select(udf(leaves, "int")("id")).collect()[0][0] == 1
+    assert left()
+    spark.stop()
+    deadline = time.time() + 10
+    while time.time() < deadline and left():
+        time.sleep(0.2)
+    assert not left()
+
+
+def test_a_table_functions_analyze_can_fail_and_die(cluster, spark):
+    from pyspark.sql.functions import udtf
+
+    class Dies:
+        @staticmethod
+        def analyze():
+            os._exit(7)
+
+        def eval(self):
+            yield (1,)
+
+    with pytest.raises(PythonException, match="exited unexpectedly.*status 7"):
+        udtf(Dies)().collect()
+    assert works(spark) and cluster.alive()
+
+
 def test_many_sessions_at_once(cluster):
     results = []
 
@@ -191,12 +258,12 @@ def test_many_sessions_at_once(cluster):
         results.append(spark.range(100).select(F.sum(plus("id"))).collect()[0][0] == 4950 + 100 * i)
         spark.stop()
 
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(20)]
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(100)]
     for t in threads:
         t.start()
     for t in threads:
         t.join(120)
-    assert results == [True] * 20 and cluster.alive()
+    assert results == [True] * 100 and cluster.alive()
 
 
 def test_an_interpreter_without_pyspark_is_named(cluster_at, tmp_path):

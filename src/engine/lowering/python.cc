@@ -6,6 +6,7 @@
 #include "engine/python/python_scan.h"
 #include "engine/python/runtime.h"
 #include "engine/type_mapping.h"
+#include "plan/python_functions.h"
 #include "plan/session_conf.h"
 #include "python/eval_type.h"
 
@@ -25,7 +26,7 @@ constexpr const char* kRunnerKeys[] = {
     "spark.sql.execution.arrow.useLargeVarTypes", "spark.sql.legacy.execution.pythonUDTF.pandas.conversion.enabled",
     "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled", "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
     "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype", "spark.sql.execution.pyspark.binaryAsBytes",
-    "spark.sql.execution.pythonUDF.arrow.concurrency.level"};
+    "spark.sql.execution.pythonUDF.arrow.concurrency.level", "spark.sql.pyspark.udf.profiler", "spark.sql.pyspark.dataSource.profiler"};
 
 std::shared_ptr<PythonScan> make_scan(const Context& context, int eval_type) {
   if (!context.python) throw not_built("Python functions in this place");
@@ -46,6 +47,7 @@ std::shared_ptr<PythonScan> make_scan(const Context& context, int eval_type) {
   python_functions::add_files(*context.python);
   s->header.directory = context.python->directory;
   s->header.includes = context.python->includes;
+  s->header.archives = context.python->archives;
   return s;
 }
 
@@ -137,7 +139,13 @@ Block PlanLowering::python_eval(const PythonEval& e) {
     scan->outer = e.outer;
     scan->max_workers = 1;  // terminate() is called once, after the last row
     if (e.eval_type == eval::kTableArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
-    if (e.eval_type == eval::kTableArrow) scan->header.eval_conf["table_arg_offsets"] = "";
+    std::string offsets;
+    if (auto* call = dynamic_cast<const plan::TableFunctionCall*>(&f)) {
+      for (size_t a : call->table_arguments) offsets += (offsets.empty() ? "" : ",") + std::to_string(table->arguments[a].column);
+      table->partition_columns = call->partition_columns;
+      table->analyze_result = call->analyze_result;
+    }
+    if (e.eval_type == eval::kTableArrow) scan->header.eval_conf["table_arg_offsets"] = offsets;
     if (e.eval_type == eval::kTablePickled) {
       scan->header.input_type = input_json(scan->sent);
       scan->header.output_types = {f.type.json()};
@@ -219,6 +227,11 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
       scan->shape = Shape::kMap;
       for (const auto& a : m.child().output) add(plan::make_ref(a), a.name);
       argument(0);
+      // Without a list of groupings for its child every row is a partition of its own (of a Python data source).
+      if (m.groupings.empty()) {
+        scan->task_per_batch = true;
+        scan->max_rows = 1;
+      }
     } else {
       scan->shape = Shape::kGroupMap;
       side(grouping(0), f.children.empty() ? all(m.child()) : f.children, 0);

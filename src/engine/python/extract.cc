@@ -85,6 +85,7 @@ class Extractor {
   explicit Extractor(const plan::SessionConf& conf) : conf_(conf) {}
 
   PlanPtr rewrite(const PlanPtr& original) {
+    if (auto* j = plan::try_as<plan::Join>(*original); j && j->lateral && calls_table_function(*j->children[1])) return rewrite(lateral(*j));
     PlanPtr p = original->kind == PlanKind::kFilter ? with_filters_below(original) : original;
     auto node = p->clone();
     for (auto& c : node->children) c = rewrite(c);
@@ -598,8 +599,7 @@ class Extractor {
     PlanPtr child = evaluate(g.children[0], places);
     std::vector<ExprPtr> added;
     for (auto& a : arguments) a = as_column(a, *child, added);
-    auto call = std::make_shared<UserFunction>(*f);
-    call->children = std::move(arguments);
+    auto call = plan::with_children(g.generator, std::move(arguments));
     auto node = std::make_shared<PythonEval>();
     node->over = PythonEval::Over::kTable;
     node->eval_type = f->eval_type;
@@ -614,6 +614,101 @@ class Extractor {
     std::vector<ExprPtr> list;
     for (const auto& o : g.output) list.push_back(plan::make_ref(o));
     return plan::make_project(node, std::move(list));
+  }
+
+  // Whether it is a call of a table function, or one in it takes columns of the query around.
+  static bool calls_table_function(const plan::LogicalPlan& p) {
+    if (auto* g = plan::try_as<plan::Generate>(p)) {
+      auto* f = plan::try_as<UserFunction>(*g->generator);
+      if (f && eval::is_table(f->eval_type) && (g->child().kind == PlanKind::kOneRow || refers_outside(*f))) return true;
+    }
+    if (p.kind == PlanKind::kProject || p.kind == PlanKind::kFilter) return calls_table_function(p.child());
+    return refers_to_table_function(p);
+  }
+  static bool refers_to_table_function(const plan::LogicalPlan& p) {
+    if (auto* g = plan::try_as<plan::Generate>(p)) {
+      auto* f = plan::try_as<UserFunction>(*g->generator);
+      if (f && eval::is_table(f->eval_type) && refers_outside(*f)) return true;
+    }
+    return std::any_of(p.children.begin(), p.children.end(), [](const PlanPtr& c) { return refers_to_table_function(*c); });
+  }
+  static bool refers_outside(const Expression& e) {
+    return plan::any_of(e, [](const Expression& x) {
+      auto* ref = plan::try_as<plan::AttributeRef>(x);
+      return ref && ref->outer;
+    });
+  }
+
+  // A lateral join with a table function's rows: the function runs over the rows of the left side. Source: OptimizeOneRowRelationSubquery.
+  PlanPtr lateral(const plan::Join& j) {
+    const bool outer = j.type == plan::JoinType::kLeftOuter;
+    if (outer && j.condition) throw not_built("LEFT JOIN LATERAL with a Python table function and a condition");
+    PlanPtr out = over(j.children[0], j.children[1], outer);
+    if (j.condition) out = plan::make_filter(out, j.condition);
+    std::vector<ExprPtr> list;
+    for (const auto& a : j.output) list.push_back(plan::make_ref(a));
+    return plan::make_project(out, std::move(list));
+  }
+
+  // The rows of `right` for each row of `left`, beside it.
+  PlanPtr over(const PlanPtr& left, const PlanPtr& right, bool outer) {
+    const auto ids = output_ids(*left);
+    auto own = [&](const ExprPtr& e) {
+      return plan::transform(e, [&](const ExprPtr& x) -> ExprPtr {
+        if (x->kind == ExprKind::kSubquery) throw not_built("a subquery beside a Python table function in a LATERAL query");
+        auto* ref = plan::try_as<plan::AttributeRef>(*x);
+        if (!ref || !ref->outer || !ids.contains(ref->id)) return nullptr;
+        auto copy = std::make_shared<plan::AttributeRef>(*ref);
+        copy->outer = false;
+        return copy;
+      });
+    };
+    switch (right->kind) {
+      case PlanKind::kOneRow: return left;
+      case PlanKind::kProject: {
+        const auto& p = plan::as<plan::Project>(*right);
+        bool renames = std::all_of(p.expressions.begin(), p.expressions.end(), [](const ExprPtr& e) {
+          return (e->kind == ExprKind::kAlias ? e->children[0] : e)->kind == ExprKind::kAttribute;
+        });
+        if (outer && !renames) break;
+        PlanPtr below = over(left, p.children[0], outer);
+        auto list = refs_of(left->output);
+        for (const auto& e : p.expressions) list.push_back(own(e));
+        return plan::make_project(below, std::move(list));
+      }
+      case PlanKind::kFilter: {
+        if (outer) break;
+        return plan::make_filter(over(left, right->children[0], outer), own(plan::as<plan::Filter>(*right).condition));
+      }
+      case PlanKind::kGenerate: {
+        const auto& g = plan::as<plan::Generate>(*right);
+        PlanPtr below;
+        if (g.children[0]->kind == PlanKind::kOneRow) {
+          below = left;
+        } else if (plan::outer_references(*g.children[0]).empty()) {
+          if (outer) break;
+          // Rows of a TABLE argument, for each row of the left side.
+          auto cross = std::make_shared<plan::Join>();
+          cross->type = plan::JoinType::kCross;
+          cross->children = {left, g.children[0]};
+          cross->output = left->output;
+          cross->output.insert(cross->output.end(), g.children[0]->output.begin(), g.children[0]->output.end());
+          below = cross;
+        } else {
+          if (outer) break;
+          below = over(left, g.children[0], outer);
+        }
+        auto node = std::make_shared<plan::Generate>(g);
+        node->children = {below};
+        node->generator = own(g.generator);
+        node->outer = g.outer || outer;
+        node->output = below->output;
+        node->output.insert(node->output.end(), g.generator_output.begin(), g.generator_output.end());
+        return node;
+      }
+      default: break;
+    }
+    throw not_built("this shape of a LATERAL query over a Python table function");
   }
 
   const plan::SessionConf& conf_;

@@ -1,6 +1,7 @@
 #include "engine/python/python_scan.h"
 
 #include <arrow/array.h>
+#include <arrow/array/util.h>
 #include <arrow/c/bridge.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -142,7 +143,17 @@ void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<ar
     }
     fields.push_back(arrow::field("c" + std::to_string(i), columns[i]->type));
   }
-  auto fitted = arrow::RecordBatch::Make(arrow::schema(fields), batch->num_rows(), columns);
+  int64_t rows = batch->num_rows();
+  if (scan.shape == Shape::kTable && scan.outer && rows == 0 && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; })) {
+    // The row has no results and stays.
+    rows = 1;
+    for (auto& c : columns) {
+      auto nulls = arrow::MakeArrayOfNull(c->type, 1);
+      if (!nulls.ok()) throw internal_error("Arrow: " + nulls.status().ToString());
+      c = (*nulls)->data();
+    }
+  }
+  auto fitted = arrow::RecordBatch::Make(arrow::schema(fields), rows, columns);
   l.result = std::make_shared<duckdb::ArrowArrayWrapper>();
   l.result_schema = duckdb::ArrowSchemaWrapper();
   auto status = arrow::ExportRecordBatch(*fitted, reinterpret_cast<::ArrowArray*>(&l.result->arrow_array), reinterpret_cast<::ArrowSchema*>(&l.result_schema.arrow_schema));
@@ -162,7 +173,7 @@ void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<ar
       if (--front.count == 0 && front.last && l.ahead > 0) --l.ahead;
     }
   }
-  l.result_rows = static_cast<idx_t>(batch->num_rows());
+  l.result_rows = static_cast<idx_t>(rows);
   l.result_at = 0;
 }
 
@@ -282,13 +293,14 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
     }
     bool answered = l.task && l.task->readable();
     if (!answered && !l.input_done) {
-      bool more = l.ahead < kSentAhead;
+      bool more = scan.task_per_batch ? !l.task : l.ahead < kSentAhead;
       if (!more && l.task->sending()) {
         if (gathered()) return;
         l.task->wait();
         continue;
       }
-      if (more || scan.iterator || scan.shape != Shape::kRows) {
+      if (more || (!scan.task_per_batch && (scan.iterator || scan.shape != Shape::kRows))) {
+        if (scan.task_per_batch && gathered()) return;  // under the number of their own batch
         auto batch = g.input->next();
         if (batch) {
           if (!l.task) {
@@ -299,11 +311,12 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
           for (const auto& group : batch->groups) l.task->send_group(group, g.input->schemas());
           ++l.ahead;
           for (auto& p : batch->pass) l.pass.push_back(std::move(p));
+          if (scan.task_per_batch) l.task->finish(g.input->schemas()[0]);
           continue;
         }
         l.input_done = true;
         if (!l.task) {
-          if (scan.shape != Shape::kMap || g.partitions.load() > 0 || g.ran_empty.exchange(true)) {
+          if (scan.task_per_batch || scan.shape != Shape::kMap || g.partitions.load() > 0 || g.ran_empty.exchange(true)) {
             l.done = true;
             continue;
           }
@@ -318,7 +331,7 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
     if (!batch) {
       bool left = scan.shape != Shape::kTable && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; });
       if (left) throw SparkError::Plain(ErrorKind::kPython, "The Python function returned fewer rows than it was given.");
-      l.done = true;
+      l.done = !scan.task_per_batch || l.input_done;
       l.task.reset();
       continue;
     }
@@ -363,6 +376,18 @@ void Runtime::add(duckdb::Connection* connection) {
   std::lock_guard lock(mu_);
   connections_.insert(connection);
   if (interrupted_) throw duckdb::InterruptException();
+}
+bool Runtime::interrupted() {
+  std::lock_guard lock(mu_);
+  return interrupted_;
+}
+void Runtime::add_accumulator(std::string pickled) {
+  std::lock_guard lock(mu_);
+  accumulators_.push_back(std::move(pickled));
+}
+std::vector<std::string> Runtime::take_accumulators() {
+  std::lock_guard lock(mu_);
+  return std::exchange(accumulators_, {});
 }
 void Runtime::remove(duckdb::Connection* connection) {
   std::lock_guard lock(mu_);

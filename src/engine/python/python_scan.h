@@ -32,14 +32,20 @@ struct Runtime {
   python::Environment environment;
   std::string directory;                           // of the session's files, see add_files(); empty: none
   std::vector<std::string> includes;               // archives in it for the path
+  std::vector<std::pair<std::string, std::string>> archives;  // see python::TaskHeader
   const ArtifactStore* artifacts = nullptr;
   // Ends the queries that feed functions, now and in the future. Thread-safe.
   void interrupt();
   void add(duckdb::Connection* connection);
   void remove(duckdb::Connection* connection);
+  bool interrupted();
+  // What functions leave in PySpark's accumulators (profiles): pickled (id, value). Thread-safe.
+  void add_accumulator(std::string pickled);
+  std::vector<std::string> take_accumulators();
 
  private:
   std::mutex mu_;
+  std::vector<std::string> accumulators_;          // guarded by mu_
   bool interrupted_ = false;                       // guarded by mu_
   std::set<duckdb::Connection*> connections_;      // guarded by mu_
 };
@@ -72,6 +78,7 @@ struct PythonScan {
   int64_t max_rows = 10000, max_bytes = 64 << 20;   // of a batch
   int64_t idle_timeout_ms = 0;
   int64_t max_workers = 0;            // 0: as many as threads
+  bool task_per_batch = false;        // kMap: each batch is a task of its own
 };
 
 // Registers the table function. Once per database.

@@ -39,10 +39,16 @@ int64_t worker_memory_mb(const plan::SessionConf& conf) {
 void add_files(Runtime& runtime) {
   if (!runtime.artifacts) return;
   auto modules = runtime.artifacts->names("pyfiles/"), files = runtime.artifacts->names("files/");
-  if (modules.empty() && files.empty()) return;
+  runtime.archives.clear();
+  std::error_code ec;
+  for (fs::directory_iterator it(runtime.artifacts->directory() + "/.new-archives", ec), end; !ec && it != end; it.increment(ec)) {
+    std::string note = it->path().filename().string();
+    auto mark = note.find('#');
+    if (mark != std::string::npos) runtime.archives.emplace_back(runtime.artifacts->path("archives/" + note.substr(0, mark)), note.substr(mark + 1));
+  }
+  if (modules.empty() && files.empty() && runtime.archives.empty()) return;
   runtime.directory = runtime.artifacts->directory() + "/.new-python";
   runtime.includes.clear();
-  std::error_code ec;
   fs::create_directories(runtime.directory, ec);
   auto link = [&](const std::string& name) {
     std::string base = fs::path(name).filename().string();

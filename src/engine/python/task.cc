@@ -223,7 +223,7 @@ std::shared_ptr<arrow::RecordBatch> Task::next() {
 void Task::end() {
   int32_t accumulators = read_int();
   if (accumulators < 0) fail_garbage("accumulators");
-  for (int32_t i = 0; i < accumulators; ++i) read_string();
+  for (int32_t i = 0; i < accumulators; ++i) scan_.runtime->add_accumulator(read_string());
   ended_ = true;
   if (read_int() == python::kEndOfStream) scan_.runtime->pool->give_back(std::move(worker_));
 }
