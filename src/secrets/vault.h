@@ -56,6 +56,10 @@ class Vault {
   bool remove(const Scope& scope, const std::string& key);
   const MasterKey& master_key() const { return key_; }   // for other rooms that seal what they keep
 
+  // For what other rooms keep sealed. name: authenticated, not stored; says what it is ("git-credential/7").
+  std::string seal(std::string_view plain, const std::string& name) const { return key_.seal(plain, "other/" + name); }
+  std::optional<std::string> open(std::string_view sealed, const std::string& name) const { return key_.open(sealed, "other/" + name); }
+
   // Is told of every value that is given to a principal. Set before the server listens.
   void on_reveal(std::function<void(int64_t principal, const std::string& value)> watch) { reveal_ = std::move(watch); }
   void revealed(int64_t principal, const std::string& value) const {

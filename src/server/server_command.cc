@@ -194,6 +194,9 @@ int run_server(const Arguments& arguments) {
   azure.add_routes(routes);
   secrets::add_secret_routes(routes, vault, access);
   workspace::add_workspace_routes(routes, objects, access);
+  workspace::add_git_routes(routes, metadata, objects, access, {home + "/git", [&](const std::string& url) { outbound.require(url); },
+                                                                [&](std::string_view plain, const std::string& name) { return vault.seal(plain, name); },
+                                                                [&](std::string_view sealed, const std::string& name) { return vault.open(sealed, name); }});
   unity::add_catalog_routes(routes, unity);
   unity::add_function_routes(routes, unity, sql_functions);
   unity::add_grant_routes(routes, unity);

@@ -83,8 +83,9 @@ std::string definition_of(const Json& info, const std::vector<std::string>& name
   std::string compiled = language.compile(text, name);
   // A type that brought more than a type with it would have made another function.
   FunctionShape shape = language.describe(compiled);
-  size_t least = definition.find_last_not_of(" \t\r\n;") + 1 - definition.find_first_not_of(" \t\r\n");
-  if (shape.input.size() != input.size() || shape.table != table || shape.returned.size() != columns || shape.body.size() > least || shape.body.size() + 1 < least) {
+  bool as_asked = definition.compare(definition.find_first_not_of(" \t\r\n"), shape.body.size(), shape.body) == 0 && shape.input.size() == input.size() &&
+                  shape.table == table && shape.returned.size() == columns;
+  if (!as_asked) {
     throw invalid_parameter("The types of the function are not well formed.");
   }
   return compiled;

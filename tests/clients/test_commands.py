@@ -155,13 +155,16 @@ def test_tokens_are_in_no_list_of_processes_and_no_log(python, server):  # noqa:
                 assert token.encode() not in content and b"s3cr3t-VALUE" not in content, name
 
 
+def attach(server, name, cluster_id):  # noqa: F811
+    server.w.permissions.update("clusters", cluster_id, access_control_list=[
+        iam.AccessControlRequest(service_principal_name=name, permission_level=iam.PermissionLevel.CAN_ATTACH_TO)])
+
+
 def test_a_context_is_its_owners_alone(python, server, stranger, cluster_id):  # noqa: F811
     w, name, token = stranger
     with pytest.raises(DatabricksError):
         w.command_execution.create(cluster_id=cluster_id, language=Language.PYTHON)
-    server.w.permissions.update("clusters", cluster_id, access_control_list=[
-        iam.AccessControlRequest(service_principal_name=name, permission_level=
-            iam.PermissionLevel.CAN_ATTACH_TO)])
+    attach(server, name, cluster_id)
     with pytest.raises(DatabricksError):
         w.command_execution.execute(cluster_id=cluster_id, context_id=python.id, language=Language.PYTHON, command="1")
     theirs = Context(w, cluster_id)
@@ -176,6 +179,7 @@ def test_two_users_of_a_cluster_have_sessions_of_their_own_whatever_they_claim(s
     from pyspark.sql.connect.session import SparkSession
 
     w, name, token = stranger
+    attach(server, name, cluster_id)
     session = "5f3c7e0a-7e6f-4c57-9d0e-5ad4b4b6a111"
     me = server.w.current_user.me().user_name
 
@@ -340,3 +344,34 @@ def make_wheel(folder, name, version, text):
         for n, t in {**files, f"{info}/RECORD": record + f"{info}/RECORD,,\n"}.items():
             z.writestr(n, t)
     return path
+
+
+def test_functions_of_the_api_and_of_sql_are_the_same(server, python):  # noqa: F811
+    from databricks.sdk.service import catalog as k
+
+    w = server.w
+    w.catalogs.create(name="fun")
+    w.schemas.create(name="s", catalog_name="fun")
+
+    def create(name, definition, full_type="INT", **more):
+        p = k.FunctionParameterInfo(name="x", type_text="int", type_name=k.ColumnTypeName.INT, position=0, comment="it's", parameter_default="41")
+        fields = dict(data_type=k.ColumnTypeName.INT, full_data_type=full_type, input_params=k.FunctionParameterInfos(parameters=[p]), routine_body=k.CreateFunctionRoutineBody.SQL,
+                      routine_definition=definition, parameter_style=k.CreateFunctionParameterStyle.S, is_deterministic=True,
+                      sql_data_access=k.CreateFunctionSqlDataAccess.CONTAINS_SQL, is_null_call=False, security_type=k.CreateFunctionSecurityType.DEFINER, specific_name=name)
+        return w.functions.create(function_info=k.CreateFunction(name=name, catalog_name="fun", schema_name="s", **{**fields, **more}))
+
+    made = create("plus1", "x + 1", comment="adds 'one'")
+    assert (made.comment, made.input_params.parameters[0].parameter_default, made.input_params.parameters[0].comment) == ("adds 'one'", "41", "it's")
+    assert python.run("%sql select fun.s.plus1(1), fun.s.plus1()").results.data == [[2, 42]]
+    assert python.run("%sql create function fun.s.pair(a string, b array<int>) returns table(k string, n bigint) return select a, explode(b)").results.result_type != ResultType.ERROR
+    f = w.functions.get("fun.s.pair")
+    assert [p.type_text for p in f.input_params.parameters] == ["string", "array<int>"] and f.data_type == k.ColumnTypeName.TABLE_TYPE
+    assert [(p.name, p.type_text) for p in f.return_params.parameters] == [("k", "string"), ("n", "bigint")] and f.routine_definition.startswith("select a")
+    assert sorted(x.name for x in w.functions.list("fun", "s")) == ["pair", "plus1"]
+    for arguments in (("bad", "x +"), ("bad", "1; drop table t"), ("bad", "x", "INT RETURN 1 --"), ("plus1", "x"), ("bad", "")):
+        with pytest.raises(DatabricksError):
+            create(*arguments)
+    with pytest.raises(DatabricksError, match="routine_body"):
+        create("bad", "return 1", routine_body=k.CreateFunctionRoutineBody.EXTERNAL)
+    w.functions.delete("fun.s.plus1")
+    assert "UNRESOLVED_ROUTINE" in python.run("%sql select fun.s.plus1(1)").results.summary
