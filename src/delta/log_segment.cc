@@ -170,6 +170,7 @@ std::vector<LogFile> list_log(const std::string& table_path, int64_t from) {
     if (!f) continue;
     f->size = static_cast<int64_t>(info.size);
     f->modified_ms = info.modified_ms;
+    f->tag = info.tag;
     out.push_back(std::move(*f));
   }
   if (out.empty() && from == 0) {
@@ -222,7 +223,7 @@ LogSegment find_segment(const std::string& table_path, std::optional<int64_t> ve
     std::vector<LogFile> tail;
     std::vector<int64_t> seen;
     for (const auto& f : commits) {
-      if (f.version == target) s.modified_ms = f.modified_ms;
+      if (f.version == target) s.modified_ms = f.modified_ms, s.tag = f.tag;
       if (f.version < next || f.version > target) continue;
       tail.push_back(f);
       seen.push_back(f.version);

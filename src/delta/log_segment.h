@@ -16,6 +16,7 @@ struct LogFile {
   int64_t first_version = 0;
   int64_t size = 0;
   int64_t modified_ms = 0;
+  std::string tag;          // of its content, as storage::FileInfo has it
   int part = 0, parts = 0;  // of a multi-part checkpoint
   bool uuid_named = false;  // V2 checkpoint; path ends in .json or .parquet
 };
@@ -32,6 +33,7 @@ struct LogSegment {
   std::vector<LogFile> checkpoint;  // its parts in order
   std::vector<LogFile> commits;     // to be replayed in order: commits after the checkpoint, or compacted stretches of them
   int64_t modified_ms = 0;          // of the commit `version`, 0 if only its checkpoint exists
+  std::string tag;                  // likewise
 };
 
 // All recognised files of the log from `from` on, by name. Throws DELTA_TABLE_NOT_FOUND if there is no _delta_log with any, and

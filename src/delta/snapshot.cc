@@ -4,6 +4,7 @@
 
 #include "base/spark_error.h"
 #include "delta/checkpoint.h"
+#include "storage/parallel.h"
 #include "storage/path.h"
 
 namespace tarn::delta {
@@ -42,10 +43,12 @@ void Snapshot::apply(Action action) {
 }
 
 void Snapshot::apply_commits(const LogSegment& segment) {
-  auto& store = storage::store_for(table_path_);
+  std::vector<std::string> paths;
+  for (const auto& c : segment.commits) paths.push_back(c.path);
+  storage::WholeFiles files(storage::store_for(table_path_), std::move(paths));
   for (const auto& commit : segment.commits) {
     in_commit_timestamp_.reset();
-    auto actions = parse_actions(store.read(commit.path), commit.path);
+    auto actions = parse_actions(files.next(), commit.path);
     // Within one commit order carries no meaning: a remove and an add of one path stand for a replacement, never the reverse.
     for (auto& a : actions) {
       if (std::holds_alternative<RemoveFile>(a)) apply(std::move(a));
@@ -92,6 +95,7 @@ std::shared_ptr<const Snapshot> Snapshot::load(const std::string& table_path, co
   s->table_path_ = table_path;
   s->version_ = segment.version;
   s->commit_modified_ms_ = segment.modified_ms;
+  s->commit_tag_ = segment.tag;
   s->checkpoint_version_ = segment.checkpoint_version;
   if (!segment.checkpoint.empty()) read_checkpoint(table_path, segment.checkpoint, [&](Action a) { s->apply(std::move(a)); });
   s->apply_commits(segment);
@@ -103,6 +107,7 @@ std::shared_ptr<const Snapshot> Snapshot::advance(const LogSegment& segment) con
   std::shared_ptr<Snapshot> s(new Snapshot(*this));
   s->version_ = segment.version;
   s->commit_modified_ms_ = segment.modified_ms;
+  s->commit_tag_ = segment.tag;
   s->apply_commits(segment);
   s->finish();
   return s;

@@ -41,6 +41,8 @@ class Snapshot {
   int64_t size_in_bytes() const;
   std::optional<int64_t> checkpoint_version() const { return checkpoint_version_; }
   int64_t commit_modified_ms() const { return commit_modified_ms_; }
+  // Whether a file of the log is the commit of this version: its time and, where the store has one, the tag of its content.
+  bool is_commit(int64_t modified_ms, const std::string& tag) const { return modified_ms == commit_modified_ms_ && tag == commit_tag_; }
 
  private:
   Snapshot() = default;
@@ -50,6 +52,7 @@ class Snapshot {
 
   std::string table_path_;
   int64_t version_ = -1, timestamp_ms_ = 0, commit_modified_ms_ = 0;
+  std::string commit_tag_;
   std::optional<int64_t> in_commit_timestamp_, checkpoint_version_;
   Metadata metadata_;
   Protocol protocol_;

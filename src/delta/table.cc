@@ -129,11 +129,12 @@ std::shared_ptr<const Snapshot> Table::snapshot() {
     for (const auto& f : files) {
       if (f.kind != LogFile::Kind::kCommit) continue;
       if (f.version == known->version()) {
-        same = f.modified_ms == known->commit_modified_ms();
+        same = known->is_commit(f.modified_ms, f.tag);
       } else if (f.version == tail.version + 1) {
         tail.commits.push_back(f);
         tail.version = f.version;
         tail.modified_ms = f.modified_ms;
+        tail.tag = f.tag;
       } else {
         same = false;
         break;
@@ -161,7 +162,7 @@ std::shared_ptr<const Snapshot> Table::snapshot_at(int64_t version) {
       if (s->version() == version) {
         // The table may have been deleted and made anew since: the commit must still be the same file.
         auto info = storage::store_for(path_).stat(commit_path(path_, version));
-        if (info && info->modified_ms == s->commit_modified_ms()) return s;
+        if (info && s->is_commit(info->modified_ms, info->tag)) return s;
       }
     }
   }

@@ -147,6 +147,16 @@ void collect(ObjectStore& store, const std::string& directory, bool recursive, s
   }
 }
 
+// By the components of a path below a directory, as collect() chooses.
+bool wanted(std::string_view relative, bool recursive) {
+  while (!relative.empty() && relative.front() == '/') relative.remove_prefix(1);
+  for (size_t slash; (slash = relative.find('/')) != std::string_view::npos; relative.remove_prefix(slash + 1)) {
+    auto name = relative.substr(0, slash);
+    if (is_hidden_name(name) || !(recursive || name.find('=') != std::string_view::npos)) return false;
+  }
+  return !is_hidden_name(relative);
+}
+
 }  // namespace
 
 bool has_glob(std::string_view path) {
@@ -206,12 +216,23 @@ std::vector<FileInfo> glob(const std::string& pattern) {
 }
 
 std::vector<FileInfo> list_data_files(const std::string& path, bool recursive) {
-  ObjectStore& store = store_for(path);
-  auto info = store.stat(path);
+  auto info = store_for(path).stat(path);
   if (!info) throw IoError(IoError::Kind::kNotFound, "no such file or directory", path, "");
-  if (!info->is_directory) return {*info};
+  return list_data_files(path, *info, recursive);
+}
+
+std::vector<FileInfo> list_data_files(const std::string& path, const FileInfo& info, bool recursive) {
+  ObjectStore& store = store_for(path);
+  if (!info.is_directory) return {info};
   std::vector<FileInfo> out;
-  collect(store, path, recursive, out);
+  if (local_path(path)) {
+    collect(store, path, recursive, out);
+  } else {
+    // Every request is a journey: one listing of everything, of which some is not wanted.
+    for (auto& f : store.list_recursive(path)) {
+      if (wanted(std::string_view(f.path).substr(path.size()), recursive)) out.push_back(std::move(f));
+    }
+  }
   std::sort(out.begin(), out.end(), [](const FileInfo& a, const FileInfo& b) { return a.path < b.path; });
   return out;
 }

@@ -68,20 +68,24 @@ void make_directories_synced(const std::string& dir) {
   if (!up.empty()) sync_directory(up);
 }
 
+void write_all(int fd, std::string_view data, const std::string& path) {
+  for (size_t done = 0; done < data.size();) {
+    ssize_t n = ::write(fd, data.data() + done, data.size() - done);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      throw IoError("cannot write the file", path);
+    }
+    done += static_cast<size_t>(n);
+  }
+}
+
 // Writes and syncs a new hidden file beside `path`; returns its name.
 std::string write_temporary(const std::string& path, std::string_view data) {
   std::string tmp = join(parent(path), "." + file_name(path) + "." + random_uuid() + ".tmp");
   Descriptor fd(::open(tmp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (fd.get() < 0) throw IoError("cannot create the file", tmp);
   try {
-    for (size_t done = 0; done < data.size();) {
-      ssize_t n = ::write(fd.get(), data.data() + done, data.size() - done);
-      if (n < 0) {
-        if (errno == EINTR) continue;
-        throw IoError("cannot write the file", tmp);
-      }
-      done += static_cast<size_t>(n);
-    }
+    write_all(fd.get(), data, tmp);
     if (::fsync(fd.get()) != 0) throw IoError("cannot sync the file", tmp);
     if (::close(fd.release()) != 0) throw IoError("cannot close the file", tmp);
   } catch (...) {
@@ -90,6 +94,64 @@ std::string write_temporary(const std::string& path, std::string_view data) {
   }
   return tmp;
 }
+
+class LocalReader : public RandomReader {
+ public:
+  LocalReader(int fd, FileInfo info) : fd_(fd), info_(std::move(info)) {}
+  const FileInfo& info() const override { return info_; }
+  void read(uint64_t offset, char* out, size_t n) override {
+    for (size_t done = 0; done < n;) {
+      ssize_t got = ::pread(fd_.get(), out + done, n - done, static_cast<off_t>(offset + done));
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        throw IoError("cannot read the file", info_.path);
+      }
+      if (got == 0) throw IoError(IoError::Kind::kOther, "cannot read the file", info_.path, "it ended early");
+      done += static_cast<size_t>(got);
+    }
+  }
+
+ private:
+  Descriptor fd_;
+  FileInfo info_;
+};
+
+// Under a hidden name until it is published.
+class LocalWriter : public FileWriter {
+ public:
+  explicit LocalWriter(std::string path) : path_(std::move(path)) {
+    make_directories_synced(parent(path_));
+    temporary_ = write_temporary(path_, "");
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) throw IoError("cannot open the file", temporary_);
+  }
+  ~LocalWriter() override {
+    if (fd_ >= 0) ::close(fd_);
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+  void write(std::string_view bytes) override {
+    write_all(fd_, bytes, temporary_);
+    size_ += bytes.size();
+  }
+  void finish() override {
+    if (fd_ < 0) return;
+    if (::fsync(fd_) != 0) throw IoError("cannot sync the file", temporary_);
+    if (::close(std::exchange(fd_, -1)) != 0) throw IoError("cannot close the file", temporary_);
+  }
+  void publish() override {
+    finish();
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw IoError("cannot rename to the file", path_);
+    temporary_.clear();
+    sync_directory(parent(path_));
+  }
+  uint64_t size() const override { return size_; }
+
+ private:
+  const std::string path_;
+  std::string temporary_;
+  int fd_ = -1;
+  uint64_t size_ = 0;
+};
 
 class LocalStore : public ObjectStore {
  public:
@@ -190,8 +252,14 @@ class LocalStore : public ObjectStore {
     return true;
   }
 
+  std::unique_ptr<RandomReader> open(const std::string& path, const FileInfo*) override;
+  std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
+  bool is_local() const override { return true; }
+  bool renames_at_once() const override { return true; }
+
   void rename(const std::string& from, const std::string& to) override {
     std::string a = local(from), b = local(to);
+    make_directories_synced(parent(b));
     if (::rename(a.c_str(), b.c_str()) != 0) throw IoError("cannot rename", a);
     sync_directory(parent(b));
     if (parent(a) != parent(b)) sync_directory(parent(a));
@@ -236,6 +304,18 @@ class LocalStore : public ObjectStore {
     return out;
   }
 };
+
+std::unique_ptr<RandomReader> LocalStore::open(const std::string& path, const FileInfo*) {
+  std::string p = local(path);
+  Descriptor fd(::open(p.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) throw IoError("cannot open the file", p);
+  struct stat st{};
+  if (::fstat(fd.get(), &st) != 0) throw IoError("cannot look at the file", p);
+  if (S_ISDIR(st.st_mode)) throw IoError(IoError::Kind::kOther, "cannot open the file", p, "it is a directory");
+  return std::make_unique<LocalReader>(fd.release(), info_of(path, st));
+}
+
+std::unique_ptr<FileWriter> LocalStore::create(const std::string& path, bool) { return std::make_unique<LocalWriter>(local(path)); }
 
 }  // namespace
 

@@ -101,7 +101,8 @@ std::string normalize(std::string_view path) {
   }
   std::string out = prefix;
   for (auto part : parts) out.append("/").append(part);
-  return parts.empty() ? out + "/" : out;
+  if (parts.empty()) return out + "/";
+  return prefix.empty() && scheme_of(path).empty() && is_mounted(out) ? "dbfs:" + out : out;
 }
 
 std::string join(std::string_view base, std::string_view relative) {

@@ -13,7 +13,8 @@ namespace tarn::storage {
 std::string scheme_of(std::string_view path);
 // The path on the local disk for "file:" URIs and plain paths, nothing for other schemes. Not decoded.
 std::optional<std::string> local_path(std::string_view path);
-// Absolute and without "." parts, doubled or trailing slashes; "file:" URIs become plain paths, so that one directory has one name.
+// Absolute and without "." parts, doubled or trailing slashes; "file:" URIs become plain paths, so that one directory has one name. A path
+// without scheme that is mounted for the calling thread (is_mounted) becomes a "dbfs:" URI.
 std::string normalize(std::string_view path);
 // base + "/" + relative; an absolute relative (URI or "/…") is returned as it is.
 std::string join(std::string_view base, std::string_view relative);
@@ -41,5 +42,7 @@ std::vector<FileInfo> glob(const std::string& pattern);
 // The data files under a path (or the file itself), hidden names skipped. recursive: also below directories that are not
 // "key=value" partitions (Spark's recursiveFileLookup); otherwise only through partition directories.
 std::vector<FileInfo> list_data_files(const std::string& path, bool recursive = false);
+// The same when it is known what the path is.
+std::vector<FileInfo> list_data_files(const std::string& path, const FileInfo& info, bool recursive);
 
 }  // namespace tarn::storage

@@ -1,0 +1,222 @@
+#include "storage/azure.h"
+
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/io_error.h"
+#include "base/spark_error.h"
+#include "storage/parallel.h"
+#include "storage/signing.h"
+
+namespace tarn::storage {
+namespace {
+
+constexpr const char* kVersion = "2021-12-02";
+
+SparkError missing(const std::string& host, const std::string& what) {
+  return SparkError::Plain(ErrorKind::kIllegalArgument, "No credentials for the storage account " + host + ": set " + what);
+}
+
+}  // namespace
+
+std::string quoted_tag(const std::string& tag) { return tag.empty() || tag.front() == '"' || tag.starts_with("W/") ? tag : "\"" + tag + "\""; }
+
+std::string AzureConfig::identity() const {
+  std::string id;
+  for (const auto& s : {container, host, std::string(server.tls ? "https" : "http"), server.authority(), server.path, std::to_string(static_cast<int>(auth)), key,
+                        token_endpoint, client_id, client_secret, std::to_string(limits.retry.attempts)}) {
+    id += s + '\n';
+  }
+  for (const auto& [k, v] : sas) id += k + '=' + v + '\n';
+  return id;
+}
+
+AzureConfig AzureConfig::of(std::string_view path, const Settings& settings) {
+  ObjectUri u = ObjectUri::parse(path);
+  AzureConfig c;
+  size_t at = u.authority.find('@');
+  if (at == 0 || at == std::string::npos || at + 1 == u.authority.size()) {
+    throw SparkError::Plain(ErrorKind::kIllegalArgument, "Not " + u.scheme + "://container@account.dfs.core.windows.net/path: " + std::string(path));
+  }
+  c.container = u.authority.substr(0, at);
+  c.host = lower_ascii(u.authority.substr(at + 1));
+  c.account = c.host.substr(0, c.host.find('.'));
+  // A setting of the account under either of its two names, or of all accounts.
+  std::string twin = c.host;
+  for (auto [a, b] : {std::pair{".dfs.", ".blob."}, std::pair{".blob.", ".dfs."}}) {
+    if (size_t i = c.host.find(a); i != std::string::npos) {
+      twin.replace(i, std::char_traits<char>::length(a), b);
+      break;
+    }
+  }
+  auto find = [&](const std::string& name) -> std::optional<std::string> {
+    if (auto v = settings.find(name + "." + c.host)) return v;
+    if (auto v = settings.find(name + "." + twin)) return v;
+    return settings.find(name);
+  };
+  // The endpoint is of one protocol: a twin's would be the wrong one.
+  auto endpoint = settings.find("fs.azure.account.endpoint." + c.host);
+  if (endpoint) {
+    c.server = Url::parse(*endpoint);
+  } else {
+    bool secure = u.scheme.ends_with('s') || flag_setting("fs.azure.always.use.https", find("fs.azure.always.use.https").value_or("true"));
+    c.server = Url::parse((secure ? "https://" : "http://") + c.host);
+  }
+  if (auto v = find("fs.azure.io.retry.max.retries")) {
+    c.limits.retry.attempts = std::atoi(v->c_str()) + 1;
+    if (c.limits.retry.attempts < 1 || c.limits.retry.attempts > 100) bad_setting("fs.azure.io.retry.max.retries", "a number from 0 to 99");
+  }
+  auto key = find("fs.azure.account.key");
+  auto sas = settings.find("fs.azure.sas." + c.container + "." + c.host);
+  if (!sas) sas = settings.find("fs.azure.sas." + c.container + "." + twin);
+  if (!sas) sas = find("fs.azure.sas.fixed.token");
+  std::string type = find("fs.azure.account.auth.type").value_or("");
+  if (type.empty()) type = key ? "SharedKey" : sas ? "SAS" : find("fs.azure.account.oauth2.client.id") ? "OAuth" : "";
+  std::string kind = lower_ascii(type);
+  if (kind == "sharedkey") {
+    if (!key) throw missing(c.host, "fs.azure.account.key." + c.host);
+    auto decoded = base64_decode(*key);
+    if (!decoded || decoded->empty()) bad_setting("fs.azure.account.key." + c.host, "the account's key, in base64 as the portal shows it");
+    c.key = *decoded;
+  } else if (kind == "sas") {
+    if (!sas) throw missing(c.host, "fs.azure.sas.fixed.token." + c.host);
+    c.auth = Auth::kSas;
+    std::string_view rest = *sas;
+    if (rest.starts_with('?')) rest.remove_prefix(1);
+    while (!rest.empty()) {
+      auto pair = rest.substr(0, rest.find('&'));
+      rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+      size_t eq = pair.find('=');
+      if (eq == std::string_view::npos) bad_setting("fs.azure.sas.fixed.token." + c.host, "a shared access signature (sv=…&sig=…)");
+      auto value = percent_decode(pair.substr(eq + 1), false);
+      c.sas.emplace_back(std::string(pair.substr(0, eq)), value ? *value : std::string(pair.substr(eq + 1)));
+    }
+  } else if (kind == "oauth") {
+    c.auth = Auth::kOAuth;
+    std::string provider = find("fs.azure.account.oauth.provider.type").value_or("");
+    if (!provider.empty() && !provider.ends_with("ClientCredsTokenProvider")) {
+      throw SparkError::Plain(ErrorKind::kUnsupported, "fs.azure.account.oauth.provider.type " + provider + " is not supported: use ClientCredsTokenProvider");
+    }
+    for (auto [name, value] : {std::pair{"fs.azure.account.oauth2.client.id", &c.client_id}, std::pair{"fs.azure.account.oauth2.client.secret", &c.client_secret},
+                               std::pair{"fs.azure.account.oauth2.client.endpoint", &c.token_endpoint}}) {
+      auto v = find(name);
+      if (!v) throw missing(c.host, std::string(name) + "." + c.host);
+      *value = *v;
+    }
+    Url::parse(c.token_endpoint);
+  } else if (kind.empty() && u.scheme.starts_with("wasb")) {
+    c.auth = Auth::kAnonymous;  // a container may be public
+  } else if (kind.empty()) {
+    throw missing(c.host, "fs.azure.account.key." + c.host + ", or fs.azure.account.auth.type." + c.host + " to SAS or OAuth with its settings");
+  } else {
+    throw SparkError::Plain(ErrorKind::kUnsupported, "fs.azure.account.auth.type " + type + " is not supported: use SharedKey, SAS or OAuth");
+  }
+  return c;
+}
+
+HttpRequest AzureStore::container_request(const std::string& method) const {
+  HttpRequest r;
+  r.method = method;
+  r.server = c_.server;
+  r.path = "/" + percent_encode(c_.container, "$");
+  r.set_header("x-ms-version", kVersion);
+  return r;
+}
+
+HttpRequest AzureStore::request(const std::string& method, const std::string& path) const {
+  HttpRequest r = container_request(method);
+  std::string key = ObjectUri::parse(path).key;
+  if (!key.empty()) r.path += "/" + percent_encode(key, "/");
+  return r;
+}
+
+void AzureStore::sign(HttpRequest& r) const {
+  switch (c_.auth) {
+    case AzureConfig::Auth::kSharedKey: sign_azure(r, c_.account, c_.key, now_ms()); break;
+    case AzureConfig::Auth::kSas: r.query.insert(r.query.end(), c_.sas.begin(), c_.sas.end()); break;
+    case AzureConfig::Auth::kOAuth: r.set_header("Authorization", "Bearer " + bearer_token()); break;
+    case AzureConfig::Auth::kAnonymous: break;
+  }
+}
+
+std::string AzureStore::sas_query() const {
+  std::string out;
+  for (const auto& [k, v] : c_.sas) out += (out.empty() ? "" : "&") + percent_encode(k) + "=" + percent_encode(v);
+  return out;
+}
+
+std::string AzureStore::bearer_token() const {
+  std::lock_guard lock(mu_);  // over the request: the others would ask for the same token
+  if (now_ms() < token_until_ms_) return token_;
+  HttpRequest r;
+  r.method = "POST";
+  r.server = Url::parse(c_.token_endpoint);
+  r.path = "";
+  std::swap(r.path, r.server.path);
+  if (r.path.empty()) r.path = "/";
+  r.set_header("Content-Type", "application/x-www-form-urlencoded");
+  bool v2 = r.path.find("/v2.0/") != std::string::npos;
+  std::string body = "grant_type=client_credentials&client_id=" + percent_encode(c_.client_id) + "&client_secret=" + percent_encode(c_.client_secret) +
+                     (v2 ? "&scope=" + percent_encode("https://storage.azure.com/.default") : "&resource=" + percent_encode("https://storage.azure.com/"));
+  r.body = body;
+  for (int attempt = 1;; ++attempt) {
+    std::string why;
+    try {
+      HttpResponse a = send_http(r);
+      auto json = nlohmann::json::parse(a.body, nullptr, false);
+      if (a.status == 200 && json.is_object() && json.contains("access_token")) {
+        token_ = json["access_token"].get<std::string>();
+        int64_t seconds = 3600;
+        if (auto e = json.find("expires_in"); e != json.end()) seconds = e->is_string() ? std::atoll(e->get<std::string>().c_str()) : e->get<int64_t>();
+        token_until_ms_ = now_ms() + std::max<int64_t>(seconds - 300, seconds / 2) * 1000;
+        return token_;
+      }
+      std::string code = json.is_object() ? json.value("error", "") : "";
+      why = "HTTP " + std::to_string(a.status) + (code.empty() ? "" : " " + code) + "; the token endpoint refuses fs.azure.account.oauth2.client.id and secret";
+      if (a.status < 500 && a.status != 429) throw IoError(IoError::Kind::kPermission, "cannot sign in at", c_.token_endpoint, why);
+    } catch (const ConnectionError& e) {
+      why = e.what();
+    }
+    if (attempt >= 3) throw IoError(IoError::Kind::kOther, "cannot sign in at", c_.token_endpoint, why);
+  }
+}
+
+std::string AzureStore::error_code(const HttpResponse& r) const { return r.header("x-ms-error-code"); }
+
+std::string AzureStore::advice(int status, const std::string& code) const {
+  if (code == "ContainerNotFound" || code == "FilesystemNotFound") return "the container " + c_.container + " does not exist in the account " + c_.account;
+  if (status != 401 && status != 403) return "";
+  switch (c_.auth) {
+    case AzureConfig::Auth::kSharedKey:
+      return code == "AuthenticationFailed" ? "fs.azure.account.key." + c_.host + " is not a key of the account"
+                                            : "the account refuses fs.azure.account.key." + c_.host + " (a wrong key, or a rule of its network)";
+    case AzureConfig::Auth::kSas: return "the shared access signature does not allow it, or has expired";
+    case AzureConfig::Auth::kOAuth: return "fs.azure.account.oauth2.client.id needs a role such as Storage Blob Data Contributor on the container";
+    case AzureConfig::Auth::kAnonymous: return "the container is not public: set fs.azure.account.key." + c_.host;
+  }
+  return "";
+}
+
+void AzureStore::remove_files(const std::vector<std::string>& paths) {
+  std::vector<std::future<void>> running;
+  std::exception_ptr error;
+  auto collect = [&](size_t left) {
+    while (running.size() > left) {
+      try {
+        running.front().get();
+      } catch (...) {
+        if (!error) error = std::current_exception();
+      }
+      running.erase(running.begin());
+    }
+  };
+  for (const auto& p : paths) {
+    collect(15);
+    running.push_back(run_in_background([this, p] { remove(p); }));
+  }
+  collect(0);
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace tarn::storage

@@ -1,0 +1,317 @@
+// Azure Blob Storage: a flat name space like S3's. A directory is a prefix that something has (or a blob marked hdi_isfolder, as Hadoop and
+// accounts with a hierarchical namespace make them), a rename is a copy, a file appears when its block list is put.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <deque>
+#include <thread>
+
+#include "base/encoding.h"
+#include "base/ids.h"
+#include "base/io_error.h"
+#include "storage/azure.h"
+#include "storage/parallel.h"
+#include "storage/path.h"
+#include "storage/signing.h"
+#include "storage/xml.h"
+
+namespace tarn::storage {
+namespace {
+
+constexpr size_t kBlock = 8 << 20;
+constexpr size_t kMaxBlocks = 50'000;
+constexpr size_t kUploadsAtOnce = 4;
+
+class BlobStore : public AzureStore {
+ public:
+  explicit BlobStore(const AzureConfig& c) : AzureStore(c) {}
+
+  std::vector<FileInfo> list(const std::string& directory, const std::string& from) override {
+    ObjectUri u = ObjectUri::parse(directory);
+    std::string prefix = u.key.empty() ? "" : u.key + "/";
+    std::vector<FileInfo> out;
+    bool any = list_blobs(directory, prefix, "/", 5000, [&](FileInfo f) {
+      std::string name = f.path.substr(prefix.size());
+      if (name.empty() || name < from) return;
+      f.path = object_path(u.prefix(), f.path);
+      out.push_back(std::move(f));
+    });
+    if (!any && !u.key.empty() && !is_marker(directory)) throw IoError(IoError::Kind::kNotFound, "cannot list", directory, "no such directory");
+    std::sort(out.begin(), out.end(), [](const FileInfo& a, const FileInfo& b) { return a.path < b.path || (a.path == b.path && a.is_directory > b.is_directory); });
+    // A directory's marker beside its prefix.
+    out.erase(std::unique(out.begin(), out.end(), [](const FileInfo& a, const FileInfo& b) { return a.path == b.path && a.is_directory && b.is_directory; }), out.end());
+    return out;
+  }
+
+  std::vector<FileInfo> list_recursive(const std::string& directory) override {
+    ObjectUri u = ObjectUri::parse(directory);
+    std::string prefix = u.key.empty() ? "" : u.key + "/";
+    std::vector<FileInfo> out;
+    bool any = list_blobs(directory, prefix, "", 5000, [&](FileInfo f) {
+      if (f.is_directory) return;
+      f.path = object_path(u.prefix(), f.path);
+      out.push_back(std::move(f));
+    });
+    if (!any && !u.key.empty() && !is_marker(directory)) throw IoError(IoError::Kind::kNotFound, "cannot list", directory, "no such directory");
+    return out;
+  }
+
+  std::optional<FileInfo> stat(const std::string& path) override {
+    ObjectUri u = ObjectUri::parse(path);
+    if (u.key.empty()) return FileInfo{path, 0, 0, true};
+    Answer a = send(request("HEAD", path), "cannot look at", path);
+    if (a.ok()) {
+      bool directory = a.response.header("x-ms-meta-hdi_isfolder") == "true";
+      return FileInfo{path, directory ? 0 : std::strtoull(a.response.header("content-length").c_str(), nullptr, 10),
+                      parse_store_time(a.response.header("last-modified")), directory, directory ? "" : quoted_tag(a.response.header("etag"))};
+    }
+    if (a.response.status != 404) fail("cannot look at", path, a.response);
+    if (list_blobs(path, u.key + "/", "", 1, [](FileInfo) {})) return FileInfo{path, 0, 0, true};
+    return std::nullopt;
+  }
+
+  bool put_if_absent(const std::string& path, std::string_view data) override {
+    HttpRequest r = put_request(path);
+    r.set_header("If-None-Match", "*");
+    r.body = data;
+    Answer a = send(std::move(r), "cannot create", path);
+    if (a.ok()) return true;
+    if (a.response.status != 409 && a.response.status != 412) fail("cannot create", path, a.response);
+    if (a.response.status == 409 && error_code(a.response) != "BlobAlreadyExists") fail("cannot create", path, a.response);
+    return a.attempts > 1 && read(path) == data;  // an attempt whose answer was lost may have done it
+  }
+
+  std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
+
+  void rename(const std::string& from, const std::string& to) override {
+    auto info = stat(from);
+    if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
+    if (!info->is_directory) {
+      copy(from, to);
+      remove_blob(from);
+      return;
+    }
+    for (const auto& f : list_recursive(from)) copy(f.path, to + f.path.substr(from.size()));
+    remove_recursive(from);
+  }
+  bool renames_at_once() const override { return false; }
+
+  bool remove(const std::string& path) override {
+    auto info = stat(path);
+    if (!info) return false;
+    if (info->is_directory && !list(path, "").empty()) throw IoError(IoError::Kind::kOther, "cannot delete", path, "the directory is not empty");
+    return remove_blob(path);
+  }
+
+  void remove_files(const std::vector<std::string>& paths) override {
+    std::deque<std::future<void>> running;
+    for (const auto& p : paths) {
+      if (running.size() >= 16) {
+        running.front().get();
+        running.pop_front();
+      }
+      running.push_back(run_in_background([this, p] { remove_blob(p); }));
+    }
+    for (auto& r : running) r.get();
+  }
+
+  void remove_recursive(const std::string& path) override {
+    ObjectUri u = ObjectUri::parse(path);
+    if (u.key.empty()) throw IoError(IoError::Kind::kOther, "cannot delete", path, "a whole container is not deleted");
+    std::vector<std::string> paths;
+    list_blobs(path, u.key + "/", "", 5000, [&](FileInfo f) { paths.push_back(object_path(u.prefix(), f.path)); });
+    // What is below goes before what it is in.
+    std::sort(paths.rbegin(), paths.rend());
+    remove_files(paths);
+    remove_blob(path);
+  }
+
+  void make_directories(const std::string& path) override {
+    if (auto info = stat(path)) {
+      if (info->is_directory) return;
+      throw IoError(IoError::Kind::kAlreadyExists, "cannot make the directory", path, "a file has that name");
+    }
+    HttpRequest r = put_request(path);
+    r.set_header("x-ms-meta-hdi_isfolder", "true");
+    Answer a = send(std::move(r), "cannot make the directory", path);
+    if (!a.ok()) fail("cannot make the directory", path, a.response);
+  }
+
+  // ---- for the writer
+  void put(const std::string& path, std::string_view data) {
+    HttpRequest r = put_request(path);
+    r.body = data;
+    Answer a = send(std::move(r), "cannot write", path);
+    if (!a.ok()) fail("cannot write", path, a.response);
+  }
+  void put_block(const std::string& path, const std::string& id, std::string_view data) {
+    HttpRequest r = request("PUT", path);
+    r.query = {{"comp", "block"}, {"blockid", id}};
+    r.body = data;
+    Answer a = send(std::move(r), "cannot write", path);
+    if (!a.ok()) fail("cannot write", path, a.response);
+  }
+  void put_block_list(const std::string& path, const std::vector<std::string>& ids) {
+    std::string body = "<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>";
+    for (const auto& id : ids) body += "<Latest>" + id + "</Latest>";
+    body += "</BlockList>";
+    HttpRequest r = request("PUT", path);
+    r.query = {{"comp", "blocklist"}};
+    r.set_header("Content-Type", "application/xml");
+    r.set_header("x-ms-blob-content-type", "application/octet-stream");
+    r.body = body;
+    Answer a = send(std::move(r), "cannot write", path);
+    if (!a.ok()) fail("cannot write", path, a.response);
+  }
+
+ private:
+  HttpRequest put_request(const std::string& path) const {
+    HttpRequest r = request("PUT", path);
+    r.set_header("x-ms-blob-type", "BlockBlob");
+    r.set_header("Content-Type", "application/octet-stream");
+    return r;
+  }
+
+  bool is_marker(const std::string& path) {
+    auto info = stat(path);
+    return info && info->is_directory;
+  }
+
+  bool remove_blob(const std::string& path) {
+    HttpRequest r = request("DELETE", path);
+    r.set_header("x-ms-delete-snapshots", "include");
+    Answer a = send(std::move(r), "cannot delete", path);
+    if (a.response.status == 404) return false;
+    if (!a.ok()) fail("cannot delete", path, a.response);
+    return true;
+  }
+
+  // Every blob (its name as path) and, with a delimiter, prefix without the delimiter; false if there was none.
+  template <class Fn>
+  bool list_blobs(const std::string& path, const std::string& prefix, const std::string& delimiter, int page, Fn fn) {
+    bool any = false;
+    std::string marker;
+    do {
+      HttpRequest r = container_request("GET");
+      r.query = {{"restype", "container"}, {"comp", "list"}, {"prefix", prefix}, {"include", "metadata"}, {"maxresults", std::to_string(page)}};
+      if (!delimiter.empty()) r.query.emplace_back("delimiter", delimiter);
+      if (!marker.empty()) r.query.emplace_back("marker", marker);
+      Answer a = send(std::move(r), "cannot list", path);
+      if (!a.ok()) fail("cannot list", path, a.response);
+      auto xml = parse_xml(a.response.body);
+      const XmlElement* blobs = xml ? xml->find("Blobs") : nullptr;
+      if (!blobs) throw IoError(IoError::Kind::kOther, "cannot list", path, "the answer is not a listing of Blob Storage");
+      for (const auto& b : blobs->children) {
+        any = true;
+        FileInfo f;
+        f.path = b.text_of("Name");
+        if (b.name == "BlobPrefix") {
+          if (!delimiter.empty() && f.path.ends_with(delimiter)) f.path.pop_back();
+          f.is_directory = true;
+        } else {
+          const XmlElement* metadata = b.find("Metadata");
+          f.is_directory = metadata && metadata->text_of("hdi_isfolder") == "true";
+          if (const XmlElement* p = b.find("Properties"); p && !f.is_directory) {
+            f.size = std::strtoull(p->text_of("Content-Length").c_str(), nullptr, 10);
+            f.modified_ms = parse_store_time(p->text_of("Last-Modified"));
+            f.tag = quoted_tag(p->text_of("Etag"));
+          }
+        }
+        fn(std::move(f));
+      }
+      marker = page > 1 ? xml->text_of("NextMarker") : "";
+    } while (!marker.empty());
+    return any;
+  }
+
+  void copy(const std::string& from, const std::string& to) {
+    HttpRequest r = request("PUT", to);
+    HttpRequest source = request("GET", from);
+    std::string url = std::string(source.server.tls ? "https://" : "http://") + source.server.authority() + source.server.path + source.path;
+    if (c_.auth == AzureConfig::Auth::kSas) url += "?" + sas_query();
+    r.set_header("x-ms-copy-source", url);
+    if (c_.auth == AzureConfig::Auth::kOAuth) r.set_header("x-ms-copy-source-authorization", "Bearer " + bearer_token());
+    Answer a = send(std::move(r), "cannot copy to", to);
+    if (!a.ok()) fail("cannot copy to", to, a.response);
+    // Within an account it is mostly done at once.
+    std::string status = a.response.header("x-ms-copy-status");
+    for (int wait_ms = 50; status == "pending"; wait_ms = std::min(wait_ms * 2, 2000)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+      Answer look = send(request("HEAD", to), "cannot copy to", to);
+      if (!look.ok()) fail("cannot copy to", to, look.response);
+      status = look.response.header("x-ms-copy-status");
+    }
+    if (!status.empty() && status != "success") throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the store says that the copy is " + status);
+  }
+};
+
+class BlobWriter : public FileWriter {
+ public:
+  BlobWriter(BlobStore& store, std::string path) : store_(store), path_(std::move(path)), upload_(random_uuid()) {}
+  ~BlobWriter() override {
+    // Blocks that no list names vanish by themselves.
+    for (auto& p : running_) {
+      try {
+        p.get();
+      } catch (const std::exception&) {
+      }
+    }
+  }
+  void write(std::string_view bytes) override {
+    size_ += bytes.size();
+    while (!bytes.empty()) {
+      size_t take = std::min(bytes.size(), block_ - buffer_.size());
+      buffer_.append(bytes.substr(0, take));
+      bytes.remove_prefix(take);
+      if (buffer_.size() == block_) send_block();
+    }
+  }
+  void finish() override {
+    if (!buffer_.empty()) send_block();
+    wait_for(0);
+  }
+  void publish() override {
+    if (ids_.empty()) return store_.put(path_, buffer_);
+    finish();
+    store_.put_block_list(path_, ids_);
+  }
+  uint64_t size() const override { return size_; }
+
+ private:
+  void send_block() {
+    wait_for(kUploadsAtOnce - 1);
+    if (ids_.size() >= kMaxBlocks) throw IoError(IoError::Kind::kOther, "cannot write", path_, "more than 50,000 blocks");
+    char number[16];
+    std::snprintf(number, sizeof number, "%06zu", ids_.size());
+    ids_.push_back(base64_encode(upload_ + number));  // of one length; no other writer of the blob has the same
+    auto data = std::make_shared<const std::string>(std::move(buffer_));
+    buffer_.clear();
+    running_.push_back(run_in_background([&store = store_, path = path_, id = ids_.back(), data] { store.put_block(path, id, *data); }));
+    if (ids_.size() % 5000 == 0) block_ = std::min<size_t>(block_ * 2, 512 << 20);
+  }
+  void wait_for(size_t left) {
+    while (running_.size() > left) {
+      auto first = std::move(running_.front());
+      running_.pop_front();
+      first.get();
+    }
+  }
+  BlobStore& store_;
+  const std::string path_, upload_;
+  size_t block_ = kBlock;
+  std::string buffer_;
+  std::vector<std::string> ids_;
+  std::deque<std::future<void>> running_;
+  uint64_t size_ = 0;
+};
+
+std::unique_ptr<FileWriter> BlobStore::create(const std::string& path, bool) { return std::make_unique<BlobWriter>(*this, path); }
+
+}  // namespace
+
+ObjectStore& blob_store(std::string_view path, const Settings& settings) {
+  static auto& stores = *new StoreTable<AzureConfig>;
+  return stores.get(AzureConfig::of(path, settings), [](const AzureConfig& c) -> std::unique_ptr<ObjectStore> { return std::make_unique<BlobStore>(c); });
+}
+
+}  // namespace tarn::storage
