@@ -12,6 +12,7 @@
 #include "engine/python/python_scan.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
+#include "engine/storage_bridge.h"
 
 namespace tarn::engine {
 
@@ -38,6 +39,7 @@ Database::Database(const EngineOptions& options) {
     config.SetOptionByName("temp_directory", duckdb::Value(spill));
   }
   duckdb_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+  register_storage(*duckdb_->instance);
   register_arrow_scan(*duckdb_->instance);
   sources::register_file_scans(*duckdb_->instance);
   kernels::register_kernels(*duckdb_->instance);
@@ -63,6 +65,7 @@ std::unique_ptr<duckdb::Connection> Database::connect() {
   config.wait_time = 0;
   config.use_replacement_scans = false;
   config.streaming_buffer_size = 8u << 20;
+  set_storage_settings(*connection->context, storage::current_settings());
   return connection;
 }
 

@@ -19,7 +19,7 @@ class Database {
  public:
   explicit Database(const EngineOptions& options);
   ~Database();
-  // A connection with Spark's settings. Cheap (microseconds).
+  // A connection with Spark's settings; it reads and writes with the calling thread's storage::current_settings(). Cheap (microseconds).
   std::unique_ptr<duckdb::Connection> connect();
   duckdb::DatabaseInstance& instance();
   // Names of DuckDB's and our aggregate functions (lower case): in a template, a call of one of these takes DISTINCT, ORDER BY and FILTER.

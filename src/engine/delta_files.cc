@@ -4,15 +4,19 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/encoding.h"
 #include "base/ids.h"
 #include "base/spark_error.h"
 #include "delta/statistics.h"
 #include "duckdb.hpp"
 #include "engine/delta_relation.h"
 #include "engine/delta_scan.h"
+#include "engine/storage_bridge.h"
 #include "storage/path.h"
 
 namespace tarn::engine {
@@ -305,11 +309,50 @@ DataFiles write_data_files(duckdb::Connection& connection, const std::string& ta
 
   auto& store = storage::store_for(table_path);
   std::string write_id = random_uuid();
-  // Not hidden: what a crash leaves here is found by VACUUM like any file that no commit names.
-  std::string staging = storage::join(table_path, "tarn-staging-" + write_id);
-  store.make_directories(table_path);
   Codec codec = codec_of(metadata);
-  std::string copy = "COPY (SELECT " + select + " FROM " + from + ") TO " + sql_string(*storage::local_path(staging)) +
+  // Where a file belongs, by its partition's directory.
+  int number = 0;
+  auto place = [&](const std::string& directory) {
+    char prefix[32];
+    std::snprintf(prefix, sizeof prefix, change_files ? "cdc-%05d-" : "part-%05d-", number++);
+    return (change_files ? subdirectory + "/" : "") + directory + prefix + write_id + "-c000" + codec.suffix + ".parquet";
+  };
+  auto partition_directory = [&](size_t i, const std::optional<std::string>& value) {
+    return storage::hive_escape(partition[i]->physical_name()) + "=" + (value ? storage::hive_escape(*value) : "__HIVE_DEFAULT_PARTITION__") + "/";
+  };
+  // On the local disk files are written aside and renamed: they are synced there. Elsewhere each is written where it stays, since a rename is
+  // a copy or a journey. Not hidden: what a crash leaves behind is found by VACUUM like any file that no commit names.
+  std::string staging;
+  std::unique_ptr<StagedFiles> staged;
+  std::mutex placed_mu;
+  std::map<std::string, std::string> placed;  // what DuckDB calls a file -> its path below the table; guarded by placed_mu
+  if (store.is_local()) {
+    staging = duckdb_path(storage::join(table_path, "tarn-staging-" + write_id));
+    store.make_directories(table_path);
+  } else {
+    staged = std::make_unique<StagedFiles>(
+        [&](const std::string& name) {
+          std::lock_guard lock(placed_mu);
+          auto [it, fresh] = placed.try_emplace(name);
+          if (fresh) {
+            // DuckDB's directories are "__tarn_partition_0=<escaped>/…".
+            std::string directory;
+            size_t at = 0;
+            for (size_t i = 0; i < partition.size(); ++i) {
+              size_t eq = name.find('=', at), slash = name.find('/', at);
+              if (eq == std::string::npos || slash == std::string::npos) throw internal_error("a file outside its partition: " + name);
+              std::string value = name.substr(eq + 1, slash - eq - 1);
+              directory += partition_directory(i, value == "__HIVE_DEFAULT_PARTITION__" ? std::nullopt : std::optional(storage::hive_unescape(value)));
+              at = slash + 1;
+            }
+            it->second = place(directory);
+          }
+          return storage::join(table_path, it->second);
+        },
+        true);
+    staging = staged->directory();
+  }
+  std::string copy = "COPY (SELECT " + select + " FROM " + from + ") TO " + sql_string(staging) +
                      " (FORMAT parquet, RETURN_STATS true, COMPRESSION " + codec.duckdb + ", FILENAME_PATTERN 'part-{i}'";
   copy += partition_by.empty() ? ", FILE_SIZE_BYTES '512MB'" : ", PARTITION_BY (" + partition_by + "), WRITE_PARTITION_COLUMNS false";
   if (!ids.empty()) copy += ", FIELD_IDS {" + ids + "}";
@@ -320,11 +363,14 @@ DataFiles write_data_files(duckdb::Connection& connection, const std::string& ta
     auto result = connection.Query(copy);
     if (result->HasError()) result->ThrowError();
     auto columns = delta::stat_columns(metadata, schema);
-    int number = 0;
+    std::vector<std::string> empty;  // files without rows that have appeared
     for (duckdb::idx_t row = 0; row < result->RowCount(); ++row) {
       std::string file = result->GetValue(0, row).ToString();
       int64_t rows = result->GetValue(1, row).GetValue<int64_t>();
-      if (rows == 0) continue;
+      if (rows == 0) {
+        if (staged) empty.push_back(storage::join(table_path, placed.at(file.substr(staging.size() + 1))));
+        continue;
+      }
       delta::AddFile add;
       std::string directory;
       auto keys = result->GetValue(5, row);
@@ -339,8 +385,8 @@ DataFiles write_data_files(duckdb::Connection& connection, const std::string& ta
         auto v = values.find("__tarn_partition_" + std::to_string(i));
         bool null = v == values.end() || v->second.IsNull();
         std::string name = partition[i]->physical_name();
-        add.partition_values[name] = null ? std::nullopt : std::optional(v->second.ToString());
-        directory += storage::hive_escape(name) + "=" + (null ? "__HIVE_DEFAULT_PARTITION__" : storage::hive_escape(v->second.ToString())) + "/";
+        auto& value = add.partition_values[name] = null ? std::nullopt : std::optional(v->second.ToString());
+        directory += partition_directory(i, value);
       }
       ColumnStats stats;
       auto column_stats = result->GetValue(4, row);
@@ -354,33 +400,48 @@ DataFiles write_data_files(duckdb::Connection& connection, const std::string& ta
           }
         }
       }
-      char prefix[32];
-      std::snprintf(prefix, sizeof prefix, change_files ? "cdc-%05d-" : "part-%05d-", number++);
-      std::string relative = (change_files ? subdirectory + "/" : "") + directory + prefix + write_id + "-c000" + codec.suffix + ".parquet";
-      std::string final_path = storage::join(table_path, relative);
-      store.make_directories(storage::parent(final_path));
-      store.rename(file, final_path);
-      store.sync(final_path);
-      auto info = store.stat(final_path);
+      std::string relative;
+      if (staged) {
+        std::string name = file.substr(staging.size() + 1);
+        relative = placed.at(name);
+        auto written = std::find_if(staged->files().begin(), staged->files().end(), [&](const auto& f) { return f.relative == name; });
+        if (written == staged->files().end()) throw internal_error("DuckDB has not completed " + name);
+        add.size = static_cast<int64_t>(written->size);
+        add.modification_time = now_ms();
+      } else {
+        relative = place(directory);
+        std::string final_path = storage::join(table_path, relative);
+        store.make_directories(storage::parent(final_path));
+        store.rename(file, final_path);
+        store.sync(final_path);
+        auto info = store.stat(final_path);
+        add.size = static_cast<int64_t>(info->size);
+        add.modification_time = info->modified_ms;
+      }
       add.path = storage::uri_encode_path(relative);
-      add.size = static_cast<int64_t>(info->size);
-      add.modification_time = info->modified_ms;
       add.data_change = !change_files;
       if (!change_files) add.stats = stats_text(rows, columns, stats);
       out.rows += rows;
       out.bytes += add.size;
       out.files.push_back(std::move(add));
     }
+    store.remove_files(empty);
   } catch (...) {
     try {
-      store.remove_recursive(staging);
+      if (staged) {
+        std::vector<std::string> written;
+        for (const auto& f : staged->files()) written.push_back(f.path);
+        store.remove_files(written);
+      } else {
+        store.remove_recursive(staging);
+      }
       for (const auto& f : out.files) store.remove(delta::resolve_path(table_path, f.path));
     } catch (const std::exception&) {
       // What stays behind is named by no commit.
     }
     throw;
   }
-  store.remove_recursive(staging);
+  if (!staged) store.remove_recursive(staging);
   return out;
 }
 

@@ -50,6 +50,19 @@ bool vacuum_skips(const std::string& name) {
 }
 
 void collect_files(storage::ObjectStore& store, const std::string& directory, std::vector<storage::FileInfo>& out) {
+  if (!store.is_local()) {  // one listing of everything
+    for (auto& f : store.list_recursive(directory)) {
+      std::string_view relative = std::string_view(f.path).substr(directory.size() + 1);
+      bool skip = false;
+      for (size_t at = 0; !skip && at < relative.size();) {
+        size_t end = std::min(relative.find('/', at), relative.size());
+        skip = end == at || vacuum_skips(std::string(relative.substr(at, end - at)));
+        at = end + 1;
+      }
+      if (!skip) out.push_back(std::move(f));
+    }
+    return;
+  }
   for (auto& child : store.list(directory)) {
     if (vacuum_skips(storage::file_name(child.path))) continue;
     if (child.is_directory) {
@@ -216,7 +229,18 @@ VacuumResult vacuum_delta(const std::string& path, std::optional<double> retenti
   int64_t deleted = 0;
   std::set<std::string> directories;
   bool complete = true;
-  for (const auto& p : result.paths) {
+  std::vector<std::string> one_by_one = result.paths;
+  if (!store.renames_at_once()) {  // no directories that could stay behind, and many files in one request
+    try {
+      store.remove_files(result.paths);
+      deleted = static_cast<int64_t>(result.paths.size());
+    } catch (const std::exception& e) {
+      complete = false;
+      log::warn("delta.vacuum_delete_failed", {{"table", table->path()}, {"error", e.what()}});
+    }
+    one_by_one.clear();
+  }
+  for (const auto& p : one_by_one) {
     try {
       if (store.remove(p)) ++deleted;
       directories.insert(storage::parent(p));

@@ -167,7 +167,7 @@ std::string DeltaRelation::scan_sql(const std::vector<size_t>& columns) const {
     if (c < count) {
       list += sql_identifier(schema_.fields()[c].name);
     } else {
-      list += std::string("struct_pack(file_path := 'file://' || ") + kDeltaPathColumn + ", file_name := parse_filename(" + kDeltaPathColumn +
+      list += std::string("struct_pack(file_path := CASE WHEN ") + kDeltaPathColumn + "[1] = '/' THEN 'file://' ELSE '' END || " + kDeltaPathColumn + ", file_name := parse_filename(" + kDeltaPathColumn +
               "), file_size := __tarn_size, file_block_start := 0::BIGINT, file_block_length := __tarn_size, file_modification_time := __tarn_modified, row_index := " +
               kDeltaRowColumn + ")";
     }

@@ -22,7 +22,9 @@
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/parser/expression/constant_expression.hpp"
 #include "engine/delta_pruning.h"
+#include "engine/error_map.h"
 #include "engine/parquet_footers.h"
+#include "engine/storage_bridge.h"
 #include "parquet_reader.hpp"
 #include "storage/path.h"
 
@@ -268,7 +270,7 @@ class FileList : public duckdb::MultiFileList {
       const auto& file = spec_->files[f];
       auto n = delta::FileStatistics::records_of(*file.stats);
       if (!n && files_.size() <= kMaxFooters) {
-        if (auto footer = parquet_footer(context, *storage::local_path(file.path))) n = static_cast<int64_t>(footer->rows);
+        if (auto footer = footer_of(context, file)) n = static_cast<int64_t>(footer->rows);
       }
       if (n && file.only) n = static_cast<int64_t>(file.only->count());
       int64_t live = n ? *n - (file.deletion_vector ? file.deletion_vector->cardinality : 0) : file.size / 100;
@@ -289,7 +291,7 @@ class FileList : public duckdb::MultiFileList {
     }
     duckdb::unique_ptr<duckdb::BaseStatistics> out;
     for (auto f : files_) {
-      auto footer = parquet_footer(context, *storage::local_path(spec_->files[f].path));
+      auto footer = footer_of(context, spec_->files[f]);
       const auto* one = footer ? footer->statistics_of(field.physical_name()) : nullptr;
       if (!one || one->GetType() != type) return nullptr;
       if (out) out->Merge(*one);
@@ -298,14 +300,26 @@ class FileList : public duckdb::MultiFileList {
     return out;
   }
 
+  // Of a file on the local disk: elsewhere a footer costs more than knowing it for planning saves.
+  static std::shared_ptr<const ParquetFooter> footer_of(ClientContext& context, const DeltaScanFile& file) {
+    auto local = storage::local_path(file.path);
+    return local ? parquet_footer(context, *local) : nullptr;
+  }
+
   static idx_t index_of(const OpenFileInfo& f) { return f.extended_info->options.at(kFileOption).GetValue<uint64_t>(); }
 
  protected:
   OpenFileInfo GetFile(idx_t i) const override {
     if (i >= files_.size()) return OpenFileInfo();
-    OpenFileInfo info(*storage::local_path(spec_->files[files_[i]].path));
+    const DeltaScanFile& file = spec_->files[files_[i]];
+    OpenFileInfo info(duckdb_path(file.path));
     info.extended_info = duckdb::make_shared_ptr<duckdb::ExtendedOpenFileInfo>();
     info.extended_info->options[kFileOption] = Value::UBIGINT(files_[i]);
+    if (!is_local(file.path)) {
+      // A file of a table never changes: its size and name say which content it is.
+      info.extended_info->options[kKnownSize] = Value::UBIGINT(static_cast<uint64_t>(file.size));
+      info.extended_info->options[kKnownTag] = Value(file.tag);
+    }
     return info;
   }
 
@@ -342,18 +356,22 @@ class Reader : public duckdb::MultiFileReader {
 
   duckdb::shared_ptr<duckdb::BaseFileReader> CreateReader(ClientContext& context, duckdb::GlobalTableFunctionState& state, const OpenFileInfo& file,
                                                           idx_t index, const duckdb::MultiFileBindData& bind) override {
+    StorageScope scope(context);
     try {
       return MultiFileReader::CreateReader(context, state, file, index, bind);
     } catch (const duckdb::InterruptException&) {
       throw;
     } catch (const std::exception& e) {
-      fail_read(file.path, !storage::store_for(file.path).stat(file.path), duckdb::ErrorData(e).RawMessage());
+      std::string why = duckdb::ErrorData(e).RawMessage();
+      if (why.find("SPARKERR:") != std::string::npos) throw;  // the store has said what is wrong
+      fail_read(file.path, is_local(file.path) && !storage::store_for(file.path).stat(file.path), why);
     }
   }
 
   void FinalizeBind(duckdb::MultiFileReaderData& data, const duckdb::MultiFileOptions&, const duckdb::MultiFileReaderBindData&,
                     const duckdb::vector<MultiFileColumnDefinition>& columns, const duckdb::vector<duckdb::ColumnIndex>& ids, ClientContext& context,
                     duckdb::optional_ptr<duckdb::MultiFileReaderGlobalState>) override {
+    StorageScope scope(context);
     idx_t index = FileList::index_of(data.reader->file);
     const DeltaScanFile& file = spec_->files[index];
     for (idx_t i = 0; i < ids.size(); ++i) {
@@ -386,6 +404,7 @@ class Reader : public duckdb::MultiFileReader {
         if (file.except) deleted.merge(*file.except);
         data.reader->deletion_filter = duckdb::make_uniq<DeletedRows>(std::move(deleted));
       } catch (const IoError& e) {
+        if (!is_local(file.path) && e.kind() != IoError::Kind::kNotFound) throw duckdb::InvalidInputException(kernel_error_text(SparkError::Plain(ErrorKind::kSpark, e.what())));
         fail_read(file.path, e.kind() == IoError::Kind::kNotFound, e.what());
       }
     }

@@ -28,6 +28,7 @@ struct DeltaScanFile {
   std::string path;                               // absolute
   std::shared_ptr<const delta::PartitionValues> partition_values;  // by physical name; never null
   int64_t size = 0;
+  std::string tag;                                // of this content, as storage::FileInfo has it
   std::shared_ptr<const std::string> stats;       // never null
   std::optional<delta::DeletionVectorDescriptor> deletion_vector;
   std::shared_ptr<const delta::RowSet> only;      // if set: these rows and no others (a change feed's deleted rows)

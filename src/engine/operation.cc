@@ -21,6 +21,7 @@
 #include "engine/python/python_scan.h"
 #include "engine/python/runtime.h"
 #include "engine/source_resolver.h"
+#include "engine/storage_bridge.h"
 #include "engine/type_mapping.h"
 #include "plan/search_path.h"
 
@@ -61,7 +62,7 @@ bool same_layout(const duckdb::LogicalType& a, const duckdb::LogicalType& b) {
 }  // namespace
 
 Operation::Operation(Session::Impl& session, CancelToken& cancel, std::string operation_id)
-    : session_(session), cancel_(cancel), operation_id_(std::move(operation_id)) {
+    : session_(session), storage_(settings_of(session.conf, session.engine->catalog)), cancel_(cancel), operation_id_(std::move(operation_id)) {
   connection_ = session_.engine->database.connect();
   python_ = python_functions::make_runtime(session_);
   sources_ = std::make_unique<python_functions::PythonSourceResolver>(make_source_resolver(session_.conf), session_, python_);

@@ -8,6 +8,7 @@
 #include "engine/commands/commands.h"
 #include "engine/session.h"
 #include "engine/session_impl.h"
+#include "storage/settings.h"
 
 namespace arrow {
 class Table;
@@ -72,6 +73,7 @@ class Operation : public commands::CommandHost {
   void run_query(const commands::LoweredSql& query, const plan::DataType& type, const std::function<void(duckdb::DataChunk&)>& on_chunk);
 
   Session::Impl& session_;
+  storage::SettingsScope storage_;  // the thread of an operation works with its session's credentials
   CancelToken& cancel_;
   std::string operation_id_;
   std::unique_ptr<duckdb::Connection> connection_;

@@ -12,6 +12,7 @@
 #include "plan/expression_text.h"
 #include "plan/parse_options.h"
 #include "plan/types_internal.h"
+#include "storage/settings.h"
 
 namespace tarn::plan {
 
@@ -23,12 +24,14 @@ thread_local bool deep_stack = false;
 
 struct Task {
   const std::function<void()>* f;
+  std::shared_ptr<const storage::Settings> settings;  // of the thread that waits: sources are looked at with them
   std::exception_ptr error;
 };
 
 void* run_task(void* p) {
   auto* task = static_cast<Task*>(p);
   deep_stack = true;
+  storage::SettingsScope scope(task->settings);
   try {
     (*task->f)();
   } catch (...) {
@@ -47,7 +50,7 @@ void with_deep_stack(const std::function<void()>& f) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, kStackBytes);
-  Task task{&f, nullptr};
+  Task task{&f, storage::current_settings(), nullptr};
   pthread_t thread;
   int rc = pthread_create(&thread, &attributes, run_task, &task);
   pthread_attr_destroy(&attributes);

@@ -91,6 +91,8 @@ void set_startup_conf(const Arguments& arguments, const engine::EngineOptions& o
       {"spark.app.id", "tarn-" + random_uuid()},
       {"spark.master", "local[" + std::to_string(threads) + "]"},
       {"spark.sql.warehouse.dir", "file:" + options.warehouse},
+      // Beside the warehouse: the folder that a workspace's /api/2.0/dbfs serves.
+      {"spark.hadoop.fs.dbfs.root", "file:" + (fs::path(options.warehouse).parent_path() / "dbfs").string()},
   };
   if (const std::string& path = arguments.settings.get("conf-file"); !path.empty()) {
     std::ifstream file(path);

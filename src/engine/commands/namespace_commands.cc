@@ -1,12 +1,13 @@
 // USE, CREATE/ALTER/DROP/DESCRIBE SCHEMA, SHOW SCHEMAS/CATALOGS, COMMENT ON. Source: SetCatalogAndNamespaceExec, DescribeNamespaceExec, …
-#include <filesystem>
 
+#include "base/io_error.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
 #include "plan/collation.h"
 #include "plan/session_conf.h"
 #include "sql/parser.h"
+#include "storage/path.h"
 #include "tarn/sql.pb.h"
 
 namespace tarn::engine::commands {
@@ -129,8 +130,12 @@ CommandResult drop_namespace(const sql::Statement& statement, CommandHost& host)
   // The schema's own folder goes if it is ours and nothing else is in it.
   if (info && lower(catalog_name) == catalog::kSessionCatalog && info->location.starts_with(
                   catalog::location_of_path(host.analyzer().catalog.warehouse()) + "/")) {
-    std::error_code ignored;
-    std::filesystem::remove(catalog::path_of_location(info->location), ignored);
+    std::string path = catalog::path_of_location(info->location);
+    try {
+      storage::store_for(path).remove(path);
+    } catch (const IoError&) {
+      // Not empty: what is in it is not ours.
+    }
   }
   auto& state = host.analyzer().state;
   std::lock_guard lock(state.mu);

@@ -2,7 +2,6 @@
 #include "engine/commands/partitions.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "engine/commands/alter.h"
 #include "engine/commands/handlers.h"
@@ -11,6 +10,7 @@
 #include "engine/commands/table_definition.h"
 #include "plan/session_conf.h"
 #include "spark/connect/expressions.pb.h"
+#include "storage/path.h"
 #include "tarn/sql.pb.h"
 
 namespace tarn::engine::commands {
@@ -131,7 +131,7 @@ CommandResult alter_partitions(const catalog::TableInfo& table, const sql::Alter
         added.push_back(std::move(info));
       }
       catalog.add_partitions(table, added, alter.add_partitions().if_not_exists());
-      for (auto& p : added) std::filesystem::create_directories(catalog::path_of_location(p.location));
+      for (auto& p : added) make_directory(p.location);
       break;
     }
     case sql::AlterTable::kDropPartitions: {
@@ -158,9 +158,9 @@ CommandResult alter_partitions(const catalog::TableInfo& table, const sql::Alter
       renamed.spec = to;
       renamed.location = table.location + "/" + partition_path(to);
       catalog.rename_partition(table, from, renamed);
-      std::filesystem::path source = catalog::path_of_location(old.location), target = catalog::path_of_location(renamed.location);
-      std::filesystem::create_directories(target.parent_path());
-      if (std::filesystem::exists(source)) std::filesystem::rename(source, target);
+      std::string source = catalog::path_of_location(old.location), target = catalog::path_of_location(renamed.location);
+      auto& store = storage::store_for(source);
+      if (store.stat(source)) store.rename(source, target);
       break;
     }
     case sql::AlterTable::kRecoverPartitions:
@@ -183,7 +183,8 @@ CommandResult repair_table(const sql::Statement& statement, CommandHost& host) {
   if (repair.drop_partitions()) {
     std::vector<catalog::Pairs> missing;
     for (auto& p : host.analyzer().catalog.list_partitions(table)) {
-      if (!std::filesystem::exists(catalog::path_of_location(p.location))) missing.push_back(p.spec);
+      std::string path = catalog::path_of_location(p.location);
+      if (!storage::store_for(path).stat(path)) missing.push_back(p.spec);
     }
     host.analyzer().catalog.drop_partitions(table, missing, true);
   }

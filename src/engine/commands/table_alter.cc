@@ -1,6 +1,5 @@
 // ALTER TABLE and ALTER VIEW … RENAME/PROPERTIES. Source: ResolveSessionCatalog, AlterTable…Command.
 #include <algorithm>
-#include <filesystem>
 
 #include "engine/commands/alter.h"
 #include "engine/commands/delta_tables.h"
@@ -12,6 +11,7 @@
 #include "plan/collation.h"
 #include "plan/session_conf.h"
 #include "sql/parser.h"
+#include "storage/path.h"
 #include "tarn/sql.pb.h"
 
 namespace tarn::engine::commands {
@@ -108,16 +108,15 @@ CommandResult rename(const std::vector<std::string>& parts, const sql::AlterTabl
   forget_table(table, host);
   host.analyzer().catalog.rename_table(table.catalog, table.schema, table.name, to.schema, to.name,
                                        [](const std::string& from_location, const std::string& to_location) {
-                                         std::filesystem::path from = catalog::path_of_location(from_location);
-                                         std::filesystem::path target = catalog::path_of_location(to_location);
-                                         if (!std::filesystem::exists(from)) return;
-                                         if (std::filesystem::exists(target) && !std::filesystem::is_empty(target)) {
+                                         std::string from = catalog::path_of_location(from_location), target = catalog::path_of_location(to_location);
+                                         auto& store = storage::store_for(from);
+                                         if (!store.stat(from)) return;
+                                         if (has_content(to_location)) {
                                            throw analysis_error("LOCATION_ALREADY_EXISTS", {{"location", "'" + to_location + "'"},
-                                                                                            {"identifier", quote_identifier(target.filename().string())}});
+                                                                                            {"identifier", quote_identifier(storage::file_name(target))}});
                                          }
-                                         std::filesystem::create_directories(target.parent_path());
-                                         std::filesystem::remove(target);
-                                         std::filesystem::rename(from, target);
+                                         store.remove(target);
+                                         store.rename(from, target);
                                        });
   return {};
 }

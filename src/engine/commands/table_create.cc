@@ -1,6 +1,5 @@
 // CREATE TABLE (AS SELECT, LIKE, OR REPLACE), DROP TABLE, TRUNCATE TABLE.
 #include <algorithm>
-#include <filesystem>
 
 #include "delta/table.h"
 #include "engine/commands/delta_tables.h"
@@ -23,12 +22,6 @@ using catalog::lower;
 using plan::DataType;
 
 namespace {
-
-bool not_empty(const std::string& location) {
-  std::filesystem::path path = catalog::path_of_location(location);
-  std::error_code error;
-  return std::filesystem::exists(path, error) && !std::filesystem::is_empty(path, error);
-}
 
 SparkError table_exists(const TableName& name) {
   return SparkError(ErrorKind::kTableAlreadyExists, "TABLE_OR_VIEW_ALREADY_EXISTS", {{"relationName", name.quoted()}});
@@ -248,10 +241,10 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
     return {};
   }
   if (managed) {
-    if (not_empty(info.location)) {
+    if (has_content(info.location)) {
       throw analysis_error("LOCATION_ALREADY_EXISTS", {{"location", "'" + info.location + "'"}, {"identifier", name.quoted()}});
     }
-    std::filesystem::create_directories(catalog::path_of_location(info.location));
+    make_directory(info.location);
   }
   info.tracks_partitions = !info.partition_columns.empty();
   catalog.create_table(info, create.if_not_exists());
@@ -303,7 +296,7 @@ CommandResult create_table_like(const sql::Statement& statement, CommandHost& ho
     delta_create(info, CreateMode::kCreate, nullptr, host);
     refresh_from_log(info, host);
   } else {
-    if (info.type == catalog::TableType::kManaged) std::filesystem::create_directories(catalog::path_of_location(info.location));
+    if (info.type == catalog::TableType::kManaged) make_directory(info.location);
     info.tracks_partitions = !info.partition_columns.empty();
   }
   catalog.create_table(std::move(info), like.if_not_exists());

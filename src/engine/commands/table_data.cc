@@ -1,18 +1,13 @@
 #include "engine/commands/table_data.h"
 
-#include <filesystem>
-
 #include "base/io_error.h"
 #include "engine/commands/delta_tables.h"
 #include "engine/commands/support.h"
+#include "storage/path.h"
 
 namespace tarn::engine::commands {
 
-namespace fs = std::filesystem;
-
 namespace {
-
-bool is_local(const std::string& location) { return location.starts_with("file:") || location.starts_with("/"); }
 
 // Hive's escaping of partition values in paths (ExternalCatalogUtils.escapePathName).
 std::string escape_path(const std::string& value) {
@@ -44,24 +39,20 @@ std::string unescape_path(const std::string& value) {
   return out;
 }
 
-void collect_partitions(const fs::path& directory, const catalog::TableInfo& table, catalog::Pairs& spec,
+void collect_partitions(storage::ObjectStore& store, const std::string& directory, const catalog::TableInfo& table, catalog::Pairs& spec,
                         std::vector<catalog::PartitionInfo>& out) {
   if (spec.size() == table.partition_columns.size()) {
-    out.push_back({spec, catalog::location_of_path(directory.string())});
+    out.push_back({spec, catalog::location_of_path(directory)});
     return;
   }
-  std::vector<fs::path> children;
-  for (auto& entry : fs::directory_iterator(directory)) {
-    if (entry.is_directory()) children.push_back(entry.path());
-  }
-  std::sort(children.begin(), children.end());
   const std::string& column = table.partition_columns[spec.size()];
-  for (auto& child : children) {
-    std::string name = child.filename().string();
+  for (auto& child : store.list(directory)) {
+    if (!child.is_directory) continue;
+    std::string name = storage::file_name(child.path);
     size_t equals = name.find('=');
     if (equals == std::string::npos || catalog::lower(unescape_path(name.substr(0, equals))) != catalog::lower(column)) continue;
     spec.emplace_back(column, unescape_path(name.substr(equals + 1)));
-    collect_partitions(child, table, spec, out);
+    collect_partitions(store, child.path, table, spec, out);
     spec.pop_back();
   }
 }
@@ -69,20 +60,30 @@ void collect_partitions(const fs::path& directory, const catalog::TableInfo& tab
 }  // namespace
 
 void remove_data(const std::string& location) {
-  if (!is_local(location)) return;
-  fs::path path = catalog::path_of_location(location);
+  std::string path = catalog::path_of_location(location);
   // Never above a table: an empty or root path would be a catastrophe.
-  if (path.empty() || path == path.root_path()) return;
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) throw IoError(IoError::Kind::kOther, "remove the data of a dropped table", path.string(), error.message());
+  if (path.empty() || storage::normalize(path).ends_with('/')) return;
+  storage::store_for(path).remove_recursive(path);
 }
 
 void empty_directory(const std::string& location) {
-  if (!is_local(location)) throw not_built("TRUNCATE TABLE outside the local file system");
-  fs::path path = catalog::path_of_location(location);
-  if (!fs::exists(path)) return;
-  for (auto& entry : fs::directory_iterator(path)) fs::remove_all(entry.path());
+  std::string path = catalog::path_of_location(location);
+  auto& store = storage::store_for(path);
+  auto info = store.stat(path);
+  if (!info) return;
+  for (auto& entry : store.list(path)) store.remove_recursive(entry.path);
+}
+
+void make_directory(const std::string& location) {
+  std::string path = catalog::path_of_location(location);
+  storage::store_for(path).make_directories(path);
+}
+
+bool has_content(const std::string& location) {
+  std::string path = catalog::path_of_location(location);
+  auto& store = storage::store_for(path);
+  auto info = store.stat(path);
+  return info && (!info->is_directory || !store.list(path).empty());
 }
 
 void forget_table(const catalog::TableInfo& table, CommandHost& host) {
@@ -106,31 +107,25 @@ std::string partition_path(const catalog::Pairs& spec) {
 
 std::pair<int64_t, int64_t> data_size(const std::string& location) {
   int64_t bytes = 0, files = 0;
-  if (!is_local(location)) return {0, 0};
-  std::error_code error;
-  fs::recursive_directory_iterator it(catalog::path_of_location(location), error), end;
-  for (; !error && it != end; it.increment(error)) {
-    std::string name = it->path().filename().string();
-    bool hidden = name.starts_with(".") || (name.starts_with("_") && name.find('=') == std::string::npos);
-    if (hidden) {
-      if (it->is_directory()) it.disable_recursion_pending();
-      continue;
-    }
-    if (it->is_regular_file()) {
-      bytes += static_cast<int64_t>(it->file_size());
+  try {
+    for (const auto& f : storage::list_data_files(catalog::path_of_location(location), true)) {
+      bytes += static_cast<int64_t>(f.size);
       ++files;
     }
+  } catch (const IoError& e) {
+    if (e.kind() != IoError::Kind::kNotFound) throw;
   }
   return {bytes, files};
 }
 
 std::vector<catalog::PartitionInfo> discover_partitions(const catalog::TableInfo& table) {
   std::vector<catalog::PartitionInfo> out;
-  if (!is_local(table.location)) throw not_built("partition discovery outside the local file system");
-  fs::path path = catalog::path_of_location(table.location);
-  if (!fs::is_directory(path)) return out;
+  std::string path = catalog::path_of_location(table.location);
+  auto& store = storage::store_for(path);
+  auto info = store.stat(path);
+  if (!info || !info->is_directory) return out;
   catalog::Pairs spec;
-  collect_partitions(path, table, spec, out);
+  collect_partitions(store, path, table, spec, out);
   return out;
 }
 

@@ -8,10 +8,13 @@
 
 namespace tarn::engine::commands {
 
-// Removes the files of a dropped managed table. Local locations only; others are left to their owner.
+// Removes the files of a dropped managed table.
 void remove_data(const std::string& location);
 // Empties a directory but keeps it.
 void empty_directory(const std::string& location);
+void make_directory(const std::string& location);
+// Whether there is a file, or a directory that is not empty.
+bool has_content(const std::string& location);
 // Cached plans over the table go (it was dropped or replaced).
 void forget_table(const catalog::TableInfo& table, CommandHost& host);
 // Cached plans over the table are made anew (its data changed).

@@ -1,18 +1,18 @@
 #include "engine/commands/table_writer.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "base/log.h"
 #include "engine/commands/delta_tables.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
 #include "engine/sinks/file_sink.h"
 #include "plan/session_conf.h"
+#include "storage/object_store.h"
 
 namespace tarn::engine::commands {
 
-namespace fs = std::filesystem;
 using catalog::lower;
 using plan::DataType;
 using plan::SaveMode;
@@ -34,12 +34,6 @@ std::string option(const catalog::Pairs& options, const char* name, const std::s
     if (lower(it->first) == lower(name)) return it->second;
   }
   return otherwise;
-}
-
-bool has_rows_at(const std::string& location) {
-  fs::path path = catalog::path_of_location(location);
-  std::error_code error;
-  return fs::exists(path, error) && (!fs::is_directory(path, error) || !fs::is_empty(path, error));
 }
 
 }  // namespace
@@ -133,7 +127,7 @@ void create_from_query(catalog::TableInfo info, plan::PlanPtr query, CommandHost
     catalog.create_table(std::move(info), false);
     return;
   }
-  if (has_rows_at(info.location)) {
+  if (has_content(info.location)) {
     if (managed) {
       throw analysis_error("LOCATION_ALREADY_EXISTS",
                            {{"location", "'" + info.location + "'"}, {"identifier", quote_identifier(info.full_name())}});
@@ -158,7 +152,8 @@ void create_from_query(catalog::TableInfo info, plan::PlanPtr query, CommandHost
   request.options = info.options;
   request.mode = SaveMode::kOverwrite;
   request.partition_by = info.partition_columns;
-  bool existed = fs::exists(catalog::path_of_location(info.location));
+  std::string path = catalog::path_of_location(info.location);
+  bool existed = storage::store_for(path).stat(path).has_value();
   try {
     run_sink(std::move(request), query, host);
     info.schema_json = as_nullable(schema).json();
@@ -167,8 +162,11 @@ void create_from_query(catalog::TableInfo info, plan::PlanPtr query, CommandHost
     if (stored->tracks_partitions) catalog.set_partitions(*stored, discover_partitions(*stored));
   } catch (...) {
     if (!existed) {
-      std::error_code ignored;
-      fs::remove_all(catalog::path_of_location(info.location), ignored);
+      try {
+        storage::store_for(path).remove_recursive(path);
+      } catch (const std::exception& e) {
+        log::warn("table.left_behind", {{"location", info.location}, {"error", e.what()}});
+      }
     }
     throw;
   }
@@ -252,7 +250,7 @@ void save_as_table(const SaveAsTable& save, plan::PlanPtr query, CommandHost& ho
   if (!path.empty()) {
     info.type = catalog::TableType::kExternal;
     info.location = make_location(path, host);
-    if (format != "delta" && (save.mode == SaveMode::kOverwrite) && has_rows_at(info.location)) empty_directory(info.location);
+    if (format != "delta" && (save.mode == SaveMode::kOverwrite) && has_content(info.location)) empty_directory(info.location);
   }
   create_from_query(std::move(info), std::move(query), host);
 }

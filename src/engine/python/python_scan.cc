@@ -23,6 +23,7 @@
 #include "engine/error_map.h"
 #include "engine/python/input_query.h"
 #include "engine/python/task.h"
+#include "engine/storage_bridge.h"
 #include "engine/type_mapping.h"
 #include "python/eval_type.h"
 
@@ -98,6 +99,7 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> init_global(duckdb::ClientC
     if (id < scan.pass.size()) wanted.push_back(id);
   }
   try {
+    StorageScope scope(context);  // the inner query reads as the outer one does
     g->input = std::make_unique<InputQuery>(scan, wanted, context);
   } catch (const SparkError& e) {
     fail(e);

@@ -1,7 +1,5 @@
 #include "engine/sinks/file_sink.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -14,6 +12,7 @@
 #include "engine/sinks/output_stream.h"
 #include "engine/sinks/row_encoder.h"
 #include "engine/sinks/staging.h"
+#include "engine/storage_bridge.h"
 #include "engine/time_zone.h"
 #include "engine/type_mapping.h"
 #include "plan/session_conf.h"
@@ -81,9 +80,9 @@ class Writer {
   }
 
   WriteResult run() {
-    struct stat st;
-    bool exists = ::stat(p_.target.c_str(), &st) == 0;
-    if (exists && !S_ISDIR(st.st_mode) && r_.mode != SaveMode::kErrorIfExists && r_.mode != SaveMode::kIgnore && r_.mode != SaveMode::kOverwrite) {
+    auto there = storage::store_for(p_.target).stat(p_.target);
+    bool exists = there.has_value();
+    if (exists && !there->is_directory && r_.mode != SaveMode::kErrorIfExists && r_.mode != SaveMode::kIgnore && r_.mode != SaveMode::kOverwrite) {
       throw SparkError::Plain(ErrorKind::kSpark, "Parent path is not a directory: " + storage::display_uri(p_.target));
     }
     if (exists && r_.mode == SaveMode::kErrorIfExists) {
@@ -94,9 +93,9 @@ class Writer {
       Staging staging(p_.target);
       if (p_.format == "parquet") write_parquet(staging);
       else write_rows(staging);
-      for (const auto& f : staging.files()) result_.bytes += static_cast<int64_t>(std::filesystem::file_size(staging.directory() + "/" + f));
+      result_.bytes = static_cast<int64_t>(staging.bytes());
       check_cancelled();
-      commit(staging, exists && !S_ISDIR(st.st_mode));
+      commit(staging, exists && !there->is_directory);
       return std::move(result_);
     } catch (const IoError& e) {
       // "No space left on device" and its kin: what, where and why.
@@ -119,12 +118,8 @@ class Writer {
     if (p_.format != "csv" && p_.format != "json" && p_.format != "text" && p_.format != "parquet") {
       throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", r_.format}});
     }
-    auto path = storage::local_path(r_.path);
-    if (!path) {
-      storage::store_for(r_.path);
-      throw not_built("writing files to " + storage::scheme_of(r_.path) + ": with the file sinks");
-    }
-    p_.target = storage::normalize(std::filesystem::absolute(*path).string());
+    storage::store_for(r_.path);  // throws for unknown schemes
+    p_.target = storage::normalize(r_.path);
     const auto& fields = r_.schema.fields();
     bool case_sensitive = conf_.case_sensitive();
     auto same = [&](const std::string& a, const std::string& b) { return case_sensitive ? a == b : sources::equal_ignore_case(a, b); };
@@ -254,7 +249,8 @@ class Writer {
     return result;
   }
 
-  void execute(const std::string& sql) {
+  // The number that DuckDB answers with: rows of a COPY.
+  int64_t execute(const std::string& sql) {
     auto pending = connection_.PendingQuery(sql, false);
     if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
     for (;;) {
@@ -267,8 +263,13 @@ class Writer {
       if (state == duckdb::PendingExecutionResult::BLOCKED) pending->WaitForTask();
     }
     check_cancelled();
+    if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
     auto result = pending->Execute();
     if (result->HasError()) throw to_spark_error(result->GetErrorObject(), sql);
+    auto chunk = result->Fetch();
+    if (!chunk || chunk->size() == 0 || chunk->ColumnCount() == 0) return 0;
+    auto value = chunk->GetValue(0, 0);
+    return value.type().IsIntegral() && !value.IsNull() ? value.GetValue<int64_t>() : 0;
   }
 
   template <class Fn>
@@ -350,18 +351,17 @@ class Writer {
            duckdb_string(p_.data_schema.json()) + "})";
   }
 
-  void copy(Staging& staging, const std::string& from, const std::string& relative) {
+  int64_t copy(Staging& staging, const std::string& from, const std::string& relative) {
     std::string path = staging.add(relative);
-    execute(copy_sql(from, path));
-    storage::store_for(path).sync(path);
+    int64_t rows = execute(copy_sql(from, path));
+    if (is_local(path)) storage::store_for(path).sync(path);
+    return rows;
   }
 
   void write_parquet(Staging& staging) {
     if (p_.partition_columns.empty() && p_.max_records <= 0) {
-      copy(staging, named_query(), file_name(0));
+      result_.rows = copy(staging, named_query(), file_name(0));
       directories_.insert("");
-      auto count = connection_.Query("SELECT num_rows FROM parquet_file_metadata(" + duckdb_string(staging.directory() + "/" + file_name(0)) + ")");
-      if (!count->HasError()) result_.rows = count->GetValue(0, 0).GetValue<int64_t>();
       return;
     }
     // The rows of one file after the other lie together in a temporary table; each file is a range of it.
@@ -415,7 +415,7 @@ class Writer {
     std::vector<std::string> parts = staging.files();
     std::string success = staging.add("_SUCCESS");
     create_file(success, Codec::kNone, "UTF-8")->close();
-    if (target_is_file) std::filesystem::remove(p_.target);
+    if (target_is_file) storage::store_for(p_.target).remove(p_.target);
     if (r_.mode != SaveMode::kOverwrite) {
       staging.commit_append();
     } else if (p_.dynamic_overwrite) {

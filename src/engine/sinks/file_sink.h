@@ -20,7 +20,7 @@ namespace tarn::engine::sinks {
 
 struct WriteRequest {
   std::string format;                       // short name, any case
-  std::string path;                         // a local path or file: URI
+  std::string path;                         // a local path or a URI that storage/ knows
   std::vector<std::pair<std::string, std::string>> options;
   plan::SaveMode mode = plan::SaveMode::kErrorIfExists;
   std::vector<std::string> partition_by;    // names in schema

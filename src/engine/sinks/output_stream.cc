@@ -14,6 +14,7 @@
 #include "base/io_error.h"
 #include "base/spark_error.h"
 #include "engine/sources/options.h"
+#include "engine/storage_bridge.h"
 #include "lz4.hpp"
 #include "snappy.h"
 
@@ -53,6 +54,16 @@ class FileOutput : public OutputStream {
   }
   std::string path_, buffer_;
   int fd_;
+};
+
+class StagedOutput : public OutputStream {
+ public:
+  explicit StagedOutput(const std::string& path) : file_(open_staged(path)) {}
+  void write(std::string_view b) override { file_->write(b); }
+  void close() override { file_->publish(); }
+
+ private:
+  std::unique_ptr<storage::FileWriter> file_;
 };
 
 class Filter : public OutputStream {
@@ -261,7 +272,9 @@ const char* codec_extension(Codec codec) {
 }
 
 std::unique_ptr<OutputStream> create_file(const std::string& path, Codec codec, const std::string& charset) {
-  std::unique_ptr<OutputStream> s = std::make_unique<FileOutput>(path);
+  std::unique_ptr<OutputStream> s;
+  if (is_staged(path)) s = std::make_unique<StagedOutput>(path);
+  else s = std::make_unique<FileOutput>(path);
   switch (codec) {
     case Codec::kNone: break;
     case Codec::kGzip: s = std::make_unique<ZlibOutput>(std::move(s), true); break;

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/io_error.h"
+#include "engine/storage_bridge.h"
 #include "storage/path.h"
 
 #ifndef RENAME_EXCHANGE
@@ -47,6 +48,15 @@ bool exchange(const std::string& staged, const std::string& target) {
   throw IoError("cannot replace", target);
 }
 
+std::vector<storage::FileInfo> files_below(const std::string& directory) {
+  try {
+    return storage::store_for(directory).list_recursive(directory);
+  } catch (const IoError& e) {
+    if (e.kind() == IoError::Kind::kNotFound) return {};
+    throw;
+  }
+}
+
 void replace_directory(const std::string& staged, const std::string& target) {
   struct stat st;
   if (::stat(target.c_str(), &st) != 0) {
@@ -76,6 +86,11 @@ void replace_directory(const std::string& staged, const std::string& target) {
 }  // namespace
 
 Staging::Staging(std::string target) : target_(storage::normalize(target)) {
+  if (!is_local(target_)) {
+    staged_ = std::make_unique<StagedFiles>([target = target_](const std::string& relative) { return storage::join(target, relative); });
+    directory_ = staged_->directory();
+    return;
+  }
   std::string parent = storage::parent(target_);
   make_directories(parent);
   directory_ = parent + "/." + storage::file_name(target_) + ".tarn-staging-" + random_uuid();
@@ -83,18 +98,41 @@ Staging::Staging(std::string target) : target_(storage::normalize(target)) {
 }
 
 Staging::~Staging() {
+  if (staged_) return;
   std::error_code ignored;
   fs::remove_all(directory_, ignored);
 }
 
 std::string Staging::add(const std::string& relative) {
   std::string path = directory_ + "/" + relative;
-  make_directories(storage::parent(path));
+  if (!staged_) make_directories(storage::parent(path));
   files_.push_back(relative);
   return path;
 }
 
+uint64_t Staging::bytes() const {
+  uint64_t n = 0;
+  if (staged_) {
+    for (const auto& f : staged_->files()) n += f.size;
+  } else {
+    for (const auto& f : files_) n += fs::file_size(directory_ + "/" + f);
+  }
+  return n;
+}
+
+// What the target had, but for what has just been written over.
+void Staging::remove_old(const std::vector<storage::FileInfo>& old) {
+  std::set<std::string> fresh;
+  for (const auto& f : staged_->files()) fresh.insert(f.path);
+  std::vector<std::string> paths;
+  for (const auto& f : old) {
+    if (!fresh.contains(f.path)) paths.push_back(f.path);
+  }
+  if (!paths.empty()) storage::store_for(target_).remove_files(paths);
+}
+
 void Staging::commit_append() {
+  if (staged_) return staged_->publish();
   make_directories(target_);
   std::set<std::string> parents;
   for (const auto& f : files_) {
@@ -105,9 +143,24 @@ void Staging::commit_append() {
   for (const auto& p : parents) sync_directory(p);
 }
 
-void Staging::commit_replace() { replace_directory(directory_, target_); }
+void Staging::commit_replace() {
+  if (!staged_) return replace_directory(directory_, target_);
+  auto old = files_below(target_);
+  staged_->publish();
+  remove_old(old);
+}
 
 void Staging::commit_replace_directories(const std::vector<std::string>& directories) {
+  if (staged_) {
+    std::vector<storage::FileInfo> old;
+    for (const auto& d : directories) {
+      auto below = files_below(storage::join(target_, d));
+      old.insert(old.end(), below.begin(), below.end());
+    }
+    staged_->publish();
+    remove_old(old);
+    return;
+  }
   make_directories(target_);
   std::set<std::string> replaced;
   for (const auto& d : directories) {

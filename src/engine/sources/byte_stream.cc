@@ -15,6 +15,8 @@
 #include "base/io_error.h"
 #include "lz4.hpp"
 #include "snappy.h"
+#include "storage/parallel.h"
+#include "storage/path.h"
 
 namespace tarn::engine::sources {
 namespace {
@@ -62,6 +64,16 @@ class FileStream : public ByteStream {
  private:
   std::string path_;
   int fd_;
+};
+
+// A file of another store; what comes next is on its way while this is decoded.
+class StoredStream : public ByteStream {
+ public:
+  explicit StoredStream(const std::string& path) : reader_(storage::store_for(path).open(path)) {}
+  size_t read(char* out, size_t n) override { return reader_.read(out, n); }
+
+ private:
+  storage::SequentialReader reader_;
 };
 
 // The compressed bytes of the stream below, refilled as they are used up.
@@ -360,7 +372,7 @@ Compression compression_of(const std::string& path) {
 }
 
 std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string& charset, bool keep_mark) {
-  std::unique_ptr<ByteStream> s = std::make_unique<FileStream>(path);
+  std::unique_ptr<ByteStream> s = open_raw(path);
   switch (compression_of(path)) {
     case Compression::kNone: break;
     case Compression::kGzip: s = std::make_unique<ZlibStream>(std::move(s), true); break;
@@ -375,7 +387,10 @@ std::unique_ptr<ByteStream> open_file(const std::string& path, const std::string
   return s;
 }
 
-std::unique_ptr<ByteStream> open_raw(const std::string& path) { return std::make_unique<FileStream>(path); }
+std::unique_ptr<ByteStream> open_raw(const std::string& path) {
+  if (storage::scheme_of(path).empty()) return std::make_unique<FileStream>(path);
+  return std::make_unique<StoredStream>(path);
+}
 
 std::string read_all(ByteStream& stream) {
   std::string out;

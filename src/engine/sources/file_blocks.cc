@@ -6,6 +6,7 @@
 
 #include "engine/sources/line_source.h"
 #include "engine/sources/vector_bytes.h"
+#include "storage/settings.h"
 
 namespace tarn::engine::sources {
 namespace {
@@ -123,7 +124,12 @@ void for_each_block(const std::vector<DataFile>& files, const std::string& chars
     }
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work, i);
+  for (size_t i = 1; i < workers; ++i) {
+    threads.emplace_back([&, i, settings = storage::current_settings()] {
+      storage::SettingsScope scope(settings);
+      work(i);
+    });
+  }
   work(0);
   for (auto& t : threads) t.join();
   if (error) std::rethrow_exception(error);

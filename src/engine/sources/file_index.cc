@@ -1,9 +1,6 @@
 #include "engine/sources/file_index.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -29,13 +26,10 @@ SparkError path_not_found(const std::string& path) {
   return analysis_error("PATH_NOT_FOUND", {{"path", storage::display_uri(path)}});
 }
 
-std::string local(const std::string& path) {
-  auto p = storage::local_path(path);
-  if (!p) storage::store_for(path);  // throws for unknown schemes
-  if (!p) throw not_built("reading files of " + storage::scheme_of(path) + ": with the file sources");
-  std::error_code ignored;
-  std::string s = p->empty() || p->front() != '/' ? std::filesystem::absolute(*p, ignored).string() : *p;
-  return storage::normalize(s);
+// One name of a place: an absolute path of the local disk, or a URI. Throws for schemes that nothing is known of.
+std::string place(const std::string& path) {
+  storage::store_for(path);
+  return storage::normalize(path);
 }
 
 struct PathFilter {
@@ -241,7 +235,11 @@ void discover_partitions(FileIndex& index, const std::set<std::string>& base_pat
 }  // namespace
 
 std::string DataFile::display() const { return storage::display_uri(path); }
-std::string DataFile::url() const { return "file://" + storage::uri_encode_path(path); }
+std::string DataFile::url() const {
+  std::string text = storage::uri_encode_path(path);
+  return text.starts_with('/') ? "file://" + text : text;
+}
+std::string DataFile::encoded() const { return storage::display_uri(storage::uri_encode_path(path)); }
 
 uint64_t FileIndex::total_size() const {
   uint64_t n = 0;
@@ -260,39 +258,40 @@ FileIndex list_files(const std::vector<std::string>& paths, const Options& optio
   std::vector<std::string> roots;
   for (const std::string& given : paths) {
     if (given.empty()) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Can not create a Path from an empty string");
-    std::string path = local(given);
+    std::string path = place(given);
     if (globbing && storage::has_glob(path)) {
       auto found = storage::glob(path);
       if (found.empty()) throw path_not_found(path);
-      for (const auto& f : found) roots.push_back(local(f.path));
+      for (const auto& f : found) roots.push_back(place(f.path));
     } else {
       roots.push_back(path);
     }
   }
   for (const std::string& root : roots) {
-    struct stat st;
-    if (::stat(root.c_str(), &st) != 0) throw path_not_found(root);
-    bool directory = S_ISDIR(st.st_mode);
+    auto info = storage::store_for(root).stat(root);
+    if (!info) throw path_not_found(root);
+    bool directory = info->is_directory;
     base_paths.insert(directory ? root : storage::parent(root));
     auto add = [&](const storage::FileInfo& f) {
       DataFile d;
-      d.path = local(f.path);
+      d.path = place(f.path);
       d.size = static_cast<int64_t>(f.size);
       d.modified_ms = f.modified_ms;
+      d.tag = f.tag;
       if (!storage::is_hidden_name(storage::file_name(d.path)) && filter.accepts(d)) index.files.push_back(std::move(d));
     };
     try {
-      for (const auto& f : storage::list_data_files(root, recursive)) add(f);
+      for (const auto& f : storage::list_data_files(root, *info, recursive)) add(f);
     } catch (const IoError& e) {
       if (e.kind() == IoError::Kind::kNotFound) throw path_not_found(root);
       throw;
     }
   }
   if (auto base = options.find("basePath")) {
-    std::string b = local(*base);
-    struct stat st;
-    if (::stat(b.c_str(), &st) != 0) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Option 'basePath' not found");
-    if (!S_ISDIR(st.st_mode)) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Option 'basePath' must be a directory");
+    std::string b = place(*base);
+    auto info = storage::store_for(b).stat(b);
+    if (!info) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Option 'basePath' not found");
+    if (!info->is_directory) throw SparkError::Plain(ErrorKind::kIllegalArgument, "Option 'basePath' must be a directory");
     for (const std::string& root : roots) {
       if (!root.starts_with(b)) {
         throw SparkError::Plain(ErrorKind::kIllegalArgument,

@@ -17,13 +17,15 @@ class SessionConf;
 namespace tarn::engine::sources {
 
 struct DataFile {
-  std::string path;            // on the local disk, absolute
+  std::string path;            // absolute on the local disk, or a URI
   int64_t size = 0;
   int64_t modified_ms = 0;
+  std::string tag;             // of this content, as storage::FileInfo has it
   size_t partition = 0;        // index into FileIndex::partitions, meaningless without partition columns
 
-  std::string display() const;                 // "file:/tmp/x"
-  std::string url() const;                     // "file:///tmp/x%20y": input_file_name(), df.inputFiles()
+  std::string display() const;                 // "file:/tmp/x", "s3a://b/x"
+  std::string url() const;                     // "file:///tmp/x%20y", "s3a://b/x%20y": input_file_name(), df.inputFiles()
+  std::string encoded() const;                 // "file:/tmp/x%20y", "s3a://b/x%20y": _metadata.file_path
 };
 
 struct FileIndex {

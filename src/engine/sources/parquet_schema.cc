@@ -1,13 +1,20 @@
 #include "engine/sources/parquet_schema.h"
 
+#include <arrow/buffer.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/result.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/schema.h>
 
+#include <algorithm>
+
 #include "base/file_cache.h"
+#include "base/io_error.h"
 #include "base/log.h"
 #include "engine/sources/line_source.h"
+#include "engine/storage_bridge.h"
 #include "plan/session_conf.h"
 
 namespace tarn::engine::sources {
@@ -18,6 +25,48 @@ using parquet::schema::Node;
 using parquet::schema::PrimitiveNode;
 using plan::DataType;
 using plan::TypeId;
+
+// A file of a store as Arrow reads it. What the store throws passes through Arrow as it is.
+class StoredFile : public arrow::io::RandomAccessFile {
+ public:
+  explicit StoredFile(const DataFile& file) {
+    storage::FileInfo known{file.path, static_cast<uint64_t>(file.size), file.modified_ms, false, file.tag};
+    reader_ = storage::store_for(file.path).open(file.path, &known);
+  }
+  arrow::Status Close() override { return arrow::Status::OK(); }
+  bool closed() const override { return false; }
+  arrow::Result<int64_t> Tell() const override { return at_; }
+  arrow::Status Seek(int64_t position) override {
+    at_ = position;
+    return arrow::Status::OK();
+  }
+  arrow::Result<int64_t> GetSize() override { return static_cast<int64_t>(reader_->info().size); }
+  arrow::Result<int64_t> ReadAt(int64_t position, int64_t n, void* out) override {
+    n = std::clamp<int64_t>(static_cast<int64_t>(reader_->info().size) - position, 0, n);
+    reader_->read(static_cast<uint64_t>(position), static_cast<char*>(out), static_cast<size_t>(n));
+    return n;
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position, int64_t n) override {
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(n));
+    ARROW_ASSIGN_OR_RAISE(n, ReadAt(position, n, buffer->mutable_data()));
+    ARROW_RETURN_NOT_OK(buffer->Resize(n));
+    return std::shared_ptr<arrow::Buffer>(std::move(buffer));
+  }
+  arrow::Result<int64_t> Read(int64_t n, void* out) override {
+    ARROW_ASSIGN_OR_RAISE(n, ReadAt(at_, n, out));
+    at_ += n;
+    return n;
+  }
+  arrow::Result<std::shared_ptr<arrow::Buffer>> Read(int64_t n) override {
+    ARROW_ASSIGN_OR_RAISE(auto buffer, ReadAt(at_, n));
+    at_ += buffer->size();
+    return buffer;
+  }
+
+ private:
+  std::unique_ptr<storage::RandomReader> reader_;
+  int64_t at_ = 0;
+};
 
 class Converter {
  public:
@@ -152,7 +201,10 @@ FileCache<DataType> kept(4096);
 DataType read_schema(const DataFile& file, const ParquetSchemaOptions& options) {
   std::shared_ptr<parquet::FileMetaData> footer;
   try {
-    footer = parquet::ParquetFileReader::OpenFile(file.path)->metadata();
+    footer = is_local(file.path) ? parquet::ParquetFileReader::OpenFile(file.path)->metadata()
+                                 : parquet::ParquetFileReader::Open(std::make_shared<StoredFile>(file))->metadata();
+  } catch (const IoError& e) {
+    throw read_failed(file, e.what(), e.kind() == IoError::Kind::kNotFound);
   } catch (const std::exception& e) {
     log::warn("cannot_read_parquet_footer", {{"path", file.display()}, {"why", e.what()}});
     throw SparkError(ErrorKind::kSpark, "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER", {{"path", file.url()}});
@@ -173,7 +225,8 @@ DataType read_schema(const DataFile& file, const ParquetSchemaOptions& options) 
 }  // namespace
 
 DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& options) {
-  const std::string version = file_version(file.path);
+  // A store's tag names a version as a time and an inode do.
+  const std::string version = is_local(file.path) ? file_version(file.path) : file.tag.empty() ? "" : file.path + '\n' + file.tag;
   if (version.empty()) return read_schema(file, options);  // it went away: the reader says so
   const std::string key = version + '\n' + (options.binary_as_string ? 'b' : '-') + (options.infer_ntz ? 'n' : '-') + (options.nanos_as_long ? 'l' : '-');
   if (auto schema = kept.find(key)) return *schema;

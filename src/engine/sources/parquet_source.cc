@@ -133,13 +133,14 @@ std::shared_ptr<const FileRelation> load_parquet(FileIndex index, const std::opt
     file.stats = no_statistics;
     file.path = f.path;
     file.size = f.size;
+    file.tag = f.tag;
     delta::PartitionValues values;
     for (size_t i = 0; i < index.partition_fields.size(); ++i) {
       values[index.partition_fields[i].name] = canonical(index.partition_fields[i], index.partitions[f.partition][i], settings.zone);
     }
     file.partition_values = std::make_shared<const delta::PartitionValues>(std::move(values));
-    std::string encoded = storage::uri_encode_path(f.path);
-    file.constants = {"file:" + encoded, storage::file_name(encoded), std::to_string(f.size), std::to_string(f.modified_ms * 1000)};
+    std::string encoded = f.encoded();
+    file.constants = {encoded, storage::file_name(encoded), std::to_string(f.size), std::to_string(f.modified_ms * 1000)};
     spec.files.push_back(std::move(file));
   }
   if (!spec.files.empty()) spec.table_path = storage::parent(spec.files[0].path);

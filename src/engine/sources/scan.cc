@@ -19,6 +19,7 @@
 #include "engine/error_map.h"
 #include "engine/sources/byte_stream.h"
 #include "engine/sources/file_blocks.h"
+#include "engine/storage_bridge.h"
 #include "engine/type_mapping.h"
 #include "plan/session_conf.h"
 #include "storage/path.h"
@@ -266,9 +267,9 @@ bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
 }
 
 duckdb::Value metadata_value(const DataFile& f) {
-  std::string encoded = storage::uri_encode_path(f.path);
+  std::string encoded = f.encoded();
   duckdb::child_list_t<duckdb::Value> v;
-  v.emplace_back("file_path", duckdb::Value("file:" + encoded));
+  v.emplace_back("file_path", duckdb::Value(encoded));
   v.emplace_back("file_name", duckdb::Value(storage::file_name(encoded)));
   v.emplace_back("file_size", duckdb::Value::BIGINT(f.size));
   v.emplace_back("file_block_start", duckdb::Value::BIGINT(0));
@@ -277,7 +278,8 @@ duckdb::Value metadata_value(const DataFile& f) {
   return duckdb::Value::STRUCT(std::move(v));
 }
 
-void scan(duckdb::ClientContext&, duckdb::TableFunctionInput& input, duckdb::DataChunk& out) {
+void scan(duckdb::ClientContext& context, duckdb::TableFunctionInput& input, duckdb::DataChunk& out) {
+  StorageScope scope(context);
   auto& bind = input.bind_data->Cast<BindData>();
   auto& g = input.global_state->Cast<GlobalState>();
   auto& l = input.local_state->Cast<LocalState>();
@@ -477,6 +479,8 @@ void throw_in_scan(const SparkError& error) { throw duckdb::InvalidInputExceptio
 
 SparkError read_failed(const DataFile& file, const std::string& why, bool missing) {
   log::warn("read_failed", {{"path", file.display()}, {"why", why}});
+  // A store's answer names the status and what to do, which Spark's sentence leaves out.
+  if (!missing && !is_local(file.path)) return SparkError::Plain(ErrorKind::kSpark, why);
   return SparkError(ErrorKind::kSpark, missing ? "FAILED_READ_FILE.FILE_NOT_EXIST" : "FAILED_READ_FILE.NO_HINT", {{"path", file.url()}});
 }
 
