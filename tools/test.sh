@@ -24,6 +24,11 @@ for t in "$build"/bin/*_test; do
   printf '%-28s %s passed, %s failed\n' "$(basename "$t")" "$p" "$f"; count "$p" "$f"
 done
 
+# A foreign Azure Blob store for tests/clients/test_object_stores.py.
+if command -v npm >/dev/null && [ ! -x tests/azurite/node_modules/.bin/azurite-blob ]; then
+  npm ci --prefix tests/azurite --silent --no-audit --no-fund >/dev/null || say "npm could not install Azurite: its tests are skipped"
+fi
+
 # One run a folder: each has a conftest.py of its own.
 for folder in clients faults; do
   say "tests/$folder"

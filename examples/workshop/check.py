@@ -6,7 +6,8 @@ import landing
 
 
 def table(lakehouse, layer: str, name: str, version: int | None = None) -> pd.DataFrame:
-    return DeltaTable(lakehouse.path(layer, name), version=version).to_pandas()
+    path = lakehouse.store.other_name(lakehouse.path(layer, name))
+    return DeltaTable(path, version=version, storage_options=lakehouse.store.options).to_pandas()
 
 
 def same(what: str, got, want) -> str:

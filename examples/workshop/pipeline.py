@@ -7,8 +7,8 @@ FLIGHT_KEY = ["year", "month", "day", "carrier", "flight", "origin", "sched_dep_
 class Lakehouse:
     """Tables of one lake: Delta tables in folders, registered in the metastore under the schemas bronze, silver and gold."""
 
-    def __init__(self, spark, landing: str, lake: str):
-        self.spark, self.landing, self.lake = spark, landing, lake
+    def __init__(self, spark, landing: str, lake: str, store):
+        self.spark, self.landing, self.lake, self.store = spark, landing, lake, store
 
     def path(self, layer: str, table: str) -> str:
         return f"{self.lake}/{layer}/{table}"

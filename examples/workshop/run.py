@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The main job: the data path of a one-day lakehouse workshop, through the stock PySpark client.
 
-    run.py [--tarn build/release/bin/tarn | --remote sc://host:port] [--dir DIR]
+    run.py [--tarn build/release/bin/tarn | --remote sc://host:port] [--dir DIR] [--store URI --conf KEY=VALUE ...]
 
 Lays out real data as a landing zone, builds bronze, silver and gold as Delta tables, applies a late correction with MERGE, asks SQL, looks
 at history and an older version, updates and deletes, and holds every table against pandas through an independent Delta reader.
+With --store, landing zone and lake lie on an object store (abfss:, wasbs: or s3a: URI; credentials by --conf: docs/storage.md).
 Ends with status 0 and a summary, or 1 and the line that differs.
 """
 import argparse
@@ -23,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import check  # noqa: E402
 import landing  # noqa: E402
 from pipeline import Lakehouse  # noqa: E402
+from store import Store, store_of  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -58,10 +60,12 @@ def start_cluster(tarn: str, home: str) -> tuple[subprocess.Popen, str]:
     return server, line.split()[-1]
 
 
-def job(spark, directory: str, step: Steps) -> None:
-    zone, lake = os.path.join(directory, "landing"), os.path.join(directory, "lake")
-    house = Lakehouse(spark, zone, lake)
+def job(spark, directory: str, store: Store, step: Steps) -> None:
+    zone, root = os.path.join(directory, "landing"), store.uri or directory
+    house = Lakehouse(spark, f"{root}/landing", f"{root}/lake", store)
     step.rows["landing"] = step("landing zone: flights, weather, planes, airports, airlines", lambda: landing.lay_out(zone))
+    if store.uri:
+        step("landing zone to the store", lambda: store.upload(zone, house.landing))
     step("schemas bronze, silver, gold", house.schemas)
     step.rows["bronze"] = step("bronze: CSV.GZ and JSON to Delta", house.bronze)
     step.rows["silver"] = step("silver: typed, cleaned, deduplicated, joined", house.silver)
@@ -116,8 +120,11 @@ def main() -> int:
     p.add_argument("--tarn", default=os.path.join(ROOT, "build", "release", "bin", "tarn"))
     p.add_argument("--remote", help="use this Spark Connect server instead of starting one; it must see DIR")
     p.add_argument("--dir", default=os.path.join(ROOT, "build", "workshop"), help="where landing zone, lake and home go (emptied first)")
+    p.add_argument("--store", metavar="URI", help="where landing zone and lake lie instead, an empty folder of an object store")
+    p.add_argument("--conf", metavar="KEY=VALUE", action="append", default=[], help="a setting of the session")
     a = p.parse_args()
     directory = os.path.abspath(a.dir)
+    conf = dict(c.split("=", 1) for c in a.conf)
     if os.path.isdir(directory):
         if not os.path.exists(os.path.join(directory, ".workshop")) and os.listdir(directory):
             print(f"workshop: {directory} is not empty and was not made by this job; name another with --dir", file=sys.stderr)
@@ -127,15 +134,18 @@ def main() -> int:
     open(os.path.join(directory, ".workshop"), "w").close()
     from pyspark.sql.connect.session import SparkSession
     step, server = Steps(), None
-    print(f"The workshop's main job in {directory}\n")
+    print(f"The workshop's main job in {a.store or directory}\n")
     try:
+        store = store_of(a.store, conf)
         remote = a.remote
         if not remote:
             server, remote = step("start the cluster", lambda: start_cluster(a.tarn, os.path.join(directory, "home")))
         spark = SparkSession.builder.remote(remote).create()
         try:
             spark.clearProgressHandlers()
-            job(spark, directory, step)
+            for key, value in conf.items():
+                spark.conf.set(key, value)
+            job(spark, directory, store, step)
         finally:
             spark.stop()
     except Exception as e:
@@ -153,7 +163,7 @@ def main() -> int:
     print("\nRows")
     for part, counts in step.rows.items():
         print(f"  {part:<20}" + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
-    print(f"\nTotal {sum(t for _, t in step.times):.1f} s. Landing zone, Delta tables and the metastore are below {directory}.")
+    print(f"\nTotal {sum(t for _, t in step.times):.1f} s. Landing zone, Delta tables and the metastore are below {' and '.join(filter(None, (a.store, directory)))}.")
     return 0
 
 
