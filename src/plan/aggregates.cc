@@ -161,6 +161,11 @@ PlanPtr Analyzer::sql_aggregate(const tarn::sql::SqlAggregate& a) {
   auto block = std::make_shared<SelectBlock>();
   block->input = a.has_input() ? relation(a.input()) : PlanPtr(std::make_shared<OneRow>());
   block->aggregated = true;
+  WindowsOfClause windows(*this);
+  std::vector<const google::protobuf::Message*> written;
+  for (const auto& e : a.expressions()) written.push_back(&e);
+  for (const auto& g : a.groupings()) written.push_back(&g);
+  block->input = add_time_window(block->input, written, "Aggregate");
   Scope scope = scope_of(block->input);
   Env env = env_over(scope, "Aggregate");
   env.lateral = conf_.flag("spark.sql.lateralColumnAlias.enableImplicitResolution") && !a.pipe() ? &block->items : nullptr;
@@ -286,12 +291,18 @@ PlanPtr Analyzer::sql_aggregate(const tarn::sql::SqlAggregate& a) {
     }
   }
   for (const auto& g : block->groupings) check_grouping(g);
+  if (block->grouping_sets && time_window_ && time_window_->session) throw not_built("session windows in grouping sets");
+  block->input = merge_sessions(block->input, block->groupings, block->items);
   return finish_block(block);
 }
 
 // The DataFrame API's: the grouping columns come first in the output.
 PlanPtr Analyzer::aggregate(const sc::Aggregate& a) {
-  auto input = relation(a.input());
+  WindowsOfClause windows(*this);
+  std::vector<const google::protobuf::Message*> written;
+  for (const auto& e : a.grouping_expressions()) written.push_back(&e);
+  for (const auto& e : a.aggregate_expressions()) written.push_back(&e);
+  auto input = add_time_window(relation(a.input()), written, "Aggregate");
   Scope scope = scope_of(input);
   Env env = env_over(scope, "Aggregate");
   auto block = std::make_shared<SelectBlock>();
@@ -305,6 +316,7 @@ PlanPtr Analyzer::aggregate(const sc::Aggregate& a) {
     values.push_back(g.expression->kind == ExprKind::kAlias ? g.expression->children[0] : g.expression);
     check_grouping(values.back());
   }
+  if (time_window_ && time_window_->session && a.group_type() != sc::Aggregate::GROUP_TYPE_GROUPBY) throw not_built("session windows in grouping sets and pivots");
   if (a.group_type() == sc::Aggregate::GROUP_TYPE_PIVOT) {
     std::vector<ExprPtr> pivot_values;
     for (const auto& v : a.pivot().values()) pivot_values.push_back(literal(v));
@@ -344,6 +356,7 @@ PlanPtr Analyzer::aggregate(const sc::Aggregate& a) {
   }
   block->items = groups;
   for (const auto& e : a.aggregate_expressions()) named(e, env, block->items);
+  block->input = merge_sessions(block->input, block->groupings, block->items);
   return finish_block(block);
 }
 

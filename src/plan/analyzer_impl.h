@@ -21,6 +21,7 @@
 
 namespace tarn::catalog {
 struct FunctionInfo;
+struct TableInfo;
 }
 
 namespace tarn::plan {
@@ -313,6 +314,31 @@ class Analyzer {
   std::string window_text(const ExprPtr& f, const WindowExpr& w);
   SparkError frame_mismatch(bool rows, const WindowExpr& w);
 
+  // stored_views.cc
+  static constexpr int kMaxViewDepth = 100;  // spark.sql.view.maxNestedViewDepth
+  PlanPtr stored_view(const catalog::TableInfo& view);
+  void evolve_view(const catalog::TableInfo& view, const std::vector<StructField>& then, const LogicalPlan& now, bool types_only);
+
+  // time_windows.cc
+  struct TimeWindow {
+    ExprPtr call;                          // as the clause says it
+    Attribute column;                      // of its input: what the call stands for
+    bool session = false;
+  };
+  // The input of a clause with the column of the one time window that its expressions name, hidden behind its own columns.
+  // Throws _LEGACY_ERROR_TEMP_1039 for several.
+  PlanPtr add_time_window(PlanPtr input, const std::vector<const google::protobuf::Message*>& written, const char* clause);
+  ExprPtr time_window_column(ExprPtr value);   // a call of window() or session_window() as that column; others stay
+  // GROUP BY a session window: the rows with the merged sessions of each group; groupings and items follow.
+  PlanPtr merge_sessions(PlanPtr input, std::vector<ExprPtr>& groupings, std::vector<SelectItem>& items);
+  // While it lives, windows of other clauses mean nothing.
+  struct WindowsOfClause {
+    explicit WindowsOfClause(Analyzer& a) : analyzer(a), before(std::exchange(a.time_window_, std::nullopt)) {}
+    ~WindowsOfClause() { analyzer.time_window_ = std::move(before); }
+    Analyzer& analyzer;
+    std::optional<TimeWindow> before;
+  };
+
   // subqueries.cc
   ExprPtr subquery(const sc::SubqueryExpression& s, Env& env);
   // Spark's limits for the plan of a subquery (subquery_checks.cc). Throws UNSUPPORTED_SUBQUERY_EXPRESSION_CATEGORY.*.
@@ -366,6 +392,8 @@ class Analyzer {
   std::vector<Parameters> parameters_;
   int subquery_level_ = 0;
   bool nulls_given_ = false;
+  std::optional<TimeWindow> time_window_;               // of the clause being analyzed
+  bool finding_windows_ = false;
   std::map<std::string, PlanPtr> named_references_;     // WithRelations around SQL: {df} by its alias
   std::vector<std::map<std::string, const sc::Expression::Window*>> windows_;
   struct Text {

@@ -420,7 +420,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
     }
   }
   // Functions whose type or meaning hangs on a constant text: it may be an expression, schema_of_json('…') or concat('he', 'x').
-  static const std::set<std::string_view> by_constant = {"from_json", "from_csv", "to_binary", "try_to_binary", "to_number", "try_to_number", "to_char", "to_varchar"};
+  static const std::set<std::string_view> by_constant = {"from_json", "from_csv", "from_xml", "to_binary", "try_to_binary", "to_number", "try_to_number", "to_char", "to_varchar"};
   if (by_constant.contains(entry->name()))
     for (size_t i = 1; i < args.size(); ++i)
       if (args[i]->kind != ExprKind::kLiteral && args[i]->type.is_string() && is_foldable(*args[i])) {
@@ -428,7 +428,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
         literal->text = pretty_sql(*args[i]);
         args[i] = literal;
       }
-  auto value = resolve_call(*entry, std::move(args), context, where);
+  auto value = time_window_column(resolve_call(*entry, std::move(args), context, where));
   value = apply_clauses(std::move(value), c, filter, std::move(order));
   if (!is_aggregate || window_function) return value;
   if (auto lca = lateral_alias_in(*value)) throw analysis_error("UNSUPPORTED_FEATURE.LATERAL_COLUMN_ALIAS_IN_AGGREGATE_FUNC", {{"lca", name_text({lca->name})}, {"aggFunc", quote_sql(pretty_sql(*value))}});

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "plan/analyzer_impl.h"
+#include "plan/cast_check.h"
 #include "plan/collation.h"
 #include "plan/internal_functions.h"
 #include "plan/types_internal.h"
@@ -161,7 +162,11 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
       auto key = expression(e.unresolved_extract_value().extraction(), env);
       if (child->kind == ExprKind::kAlias) child = child->children[0];
       if (key->kind == ExprKind::kAlias) key = key->children[0];
-      return extract_value(child, key, case_sensitive_, mode(), true);
+      auto value = extract_value(child, key, case_sensitive_, mode(), true);
+      if (value->kind != ExprKind::kCall) return value;
+      auto n = std::make_shared<Call>(as<Call>(*value));
+      n->context = where();
+      return n;
     }
     case sc::Expression::kUpdateFields: return update_fields(e.update_fields(), env);
     case sc::Expression::kUnresolvedNamedLambdaVariable: {
@@ -622,8 +627,6 @@ std::string Analyzer::generated_name(const sc::Expression& e, const ExprPtr& val
     if (e.has_cast() && e.cast().expr().has_unresolved_attribute() && c->children[0]->kind != ExprKind::kLiteral)
       return sql::parse_attribute_name(e.cast().expr().unresolved_attribute().unparsed_identifier()).back();
   }
-  // A time window is called "window" whatever it is computed from. Source: TimeWindowing.
-  if (auto* c = try_as<Call>(value); c && c->function && (c->function->name() == "window" || c->function->name() == "session_window")) return std::string(c->function->name());
   return pretty_sql(*value);
 }
 
@@ -721,27 +724,7 @@ ExprPtr Analyzer::cast(const sc::Expression::Cast& c, Env& env) {
   if (c.eval_mode() == sc::Expression::Cast::EVAL_MODE_TRY) m = EvalMode::kTry;
   else if (c.eval_mode() == sc::Expression::Cast::EVAL_MODE_ANSI) m = EvalMode::kAnsi;
   else if (c.eval_mode() == sc::Expression::Cast::EVAL_MODE_LEGACY) m = EvalMode::kLegacy;
-  if (!can_cast(child->type, to, m)) {
-    std::string text = std::string(m == EvalMode::kTry ? "TRY_CAST(" : "CAST(") + pretty_sql(*child) + " AS " + to.sql() + ")";
-    ErrorParams params{{"sqlExpr", quote_sql(text)}, {"srcType", quote_sql(child->type.sql())}, {"targetType", quote_sql(to.sql())}};
-    if (m != EvalMode::kLegacy) {
-      const char* functions = nullptr;
-      if (child->type.is_numeric() && to.id() == TypeId::kTimestamp) functions = "`TIMESTAMP_SECONDS`/`TIMESTAMP_MILLIS`/`TIMESTAMP_MICROS`";
-      else if (child->type.is_numeric() && to.id() == TypeId::kDate) functions = "`DATE_FROM_UNIX_DATE`";
-      else if (child->type.id() == TypeId::kDate && to.is_numeric()) functions = "`UNIX_DATE`";
-      else if (child->type.id() == TypeId::kTimestamp && to.is_numeric()) functions = "`UNIX_SECONDS`/`UNIX_MILLIS`/`UNIX_MICROS`";
-      if (functions) {
-        params["functionNames"] = functions;
-        throw analysis_error("DATATYPE_MISMATCH.CAST_WITH_FUNC_SUGGESTION", params);
-      }
-    }
-    if (m == EvalMode::kAnsi && can_cast(child->type, to, EvalMode::kLegacy)) {
-      params["config"] = "\"spark.sql.ansi.enabled\"";
-      params["configVal"] = "'false'";
-      throw analysis_error("DATATYPE_MISMATCH.CAST_WITH_CONF_SUGGESTION", params);
-    }
-    throw analysis_error("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", params);
-  }
+  check_cast(*child, to, m, std::string(m == EvalMode::kTry ? "TRY_CAST(" : "CAST(") + pretty_sql(*child) + " AS " + to.sql() + ")");
   // A cast to the same type stays, for the column's name.
   auto out = std::make_shared<Cast>();
   out->mode = m;

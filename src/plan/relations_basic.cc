@@ -239,6 +239,8 @@ std::string list_of(const std::vector<const Expression*>& list) {
 // Names that the child's columns don't have may be columns further down: they are brought up for this clause.
 PlanPtr Analyzer::filter_plan(PlanPtr child, const sc::Expression& proto, const char* clause) {
   ExprPtr c;
+  WindowsOfClause windows(*this);
+  child = add_time_window(std::move(child), {&proto}, clause);
   PlanPtr below = child;
   std::optional<SparkError> first;
   for (PlanPtr level = child; level && !c;) {

@@ -14,7 +14,10 @@ namespace tarn::plan {
 PlanPtr Analyzer::to_df(const sc::ToDF& t) { return rename_columns(relation(t.input()), {t.column_names().begin(), t.column_names().end()}); }
 
 PlanPtr Analyzer::with_columns(const sc::WithColumns& w) {
-  auto child = relation(w.input());
+  WindowsOfClause windows(*this);
+  std::vector<const google::protobuf::Message*> written;
+  for (const auto& a : w.aliases()) written.push_back(&a);
+  auto child = add_time_window(relation(w.input()), written, "Project");
   Scope scope = scope_of(child);
   Env env = env_over(scope, "Project");
   std::vector<ExprPtr> made;

@@ -560,6 +560,10 @@ bool Analyzer::maybe_generator(const sc::Expression& e) {
 }
 
 PlanPtr Analyzer::select(PlanPtr input, const google::protobuf::RepeatedPtrField<sc::Expression>& list) {
+  WindowsOfClause windows(*this);
+  std::vector<const google::protobuf::Message*> written;
+  for (const auto& e : list) written.push_back(&e);
+  input = add_time_window(std::move(input), written, "Project");
   Scope scope = scope_of(input);
   const bool lateral = conf_.flag("spark.sql.lateralColumnAlias.enableImplicitResolution");
   std::vector<SelectItem> items;

@@ -15,8 +15,6 @@ namespace tarn::plan {
 
 namespace {
 
-constexpr int kMaxViewDepth = 100;  // spark.sql.view.maxNestedViewDepth
-
 bool is_file_format_name(const std::string& s) {
   for (const char* f : {"parquet", "csv", "json", "orc", "text", "delta", "avro", "binaryfile", "xml"})
     if (same_name(s, f, false)) return true;
@@ -241,77 +239,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     return scan_of(std::move(relation), qualifier, qualifier, conf_);
   }
 
-  // A stored view: its text, in the place and with the settings it was made with.
-  if (view_depth_ >= kMaxViewDepth)
-    throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text(info->full_name())}, {"maxNestedDepth", std::to_string(kMaxViewDepth)}});
-  SessionConf conf(conf_);
-  for (const auto& [k, v] : info->view_configs) {
-    std::string key = k.starts_with("view.sqlConfig.") ? k.substr(15) : k;
-    if (key == kStoredPath) continue;
-    try {
-      conf.set(key, v);
-    } catch (const SparkError&) {
-      // A setting of a newer version.
-    }
-  }
-  SessionState inner;
-  {
-    std::lock_guard<std::mutex> lock(context_.state.mu);
-    inner.temp_views = {};
-    inner.user_functions = context_.state.user_functions;
-    inner.sql_functions = context_.state.sql_functions;
-    inner.variables = context_.state.variables;
-    // Only the temporary objects that the view was made with.
-    for (const auto& name : info->view_referred_temp_names)
-      if (!name.empty()) {
-        auto it = context_.state.temp_views.find(lower_case(name.back()));
-        if (it != context_.state.temp_views.end()) inner.temp_views[it->first] = it->second;
-      }
-  }
-  inner.current_catalog = info->view_catalog.empty() ? "spark_catalog" : info->view_catalog;
-  inner.current_namespace = info->view_namespace.empty() ? Parts{"default"} : info->view_namespace;
-  for (const auto& [k, v] : info->view_configs)
-    if (k == kStoredPath) inner.path = parse_search_path(v, conf_, {});
-  AnalyzerContext inside{conf, inner, context_.global_views, context_.catalog, context_.sources, context_.artifact, context_.cached_relation, context_.user, context_.now_micros};
-  if (info->collation) inside.default_collation = *info->collation;
-  Analyzer below(inside);
-  below.view_depth_ = view_depth_ + 1;
-  std::string shown = info->catalog + "." + info->schema + "." + info->name;
-  PlanPtr plan = without_plan_ids(below.parsed_query(info->view_text, "VIEW", shown));
-  // The view's own columns: by the names of the query then, cast up to the types then.
-  DataType schema = without_char_varchar(DataType::from_json(info->schema_json));
-  const auto& want = schema.fields();
-  std::vector<ExprPtr> list;
-  bool evolution = info->view_schema_mode == "EVOLUTION";
-  if (!evolution) {
-    for (size_t i = 0; i < want.size(); ++i) {
-      std::string query_name = i < info->view_query_columns.size() ? info->view_query_columns[i] : want[i].name;
-      std::vector<const Attribute*> hits;
-      for (const auto& a : plan->output)
-        if (same_name(a.name, query_name, case_sensitive_)) hits.push_back(&a);
-      const Attribute* a = nullptr;
-      if (hits.size() == 1) a = hits[0];
-      else if (hits.size() > 1 && i < plan->output.size() && plan->output.size() == want.size()) a = &plan->output[i];
-      if (!a)
-        throw analysis_error("INCOMPATIBLE_VIEW_SCHEMA_CHANGE",
-                             {{"viewName", name_text(info->full_name())}, {"colName", name_text({query_name})}, {"expectedNum", std::to_string(want.size())},
-                              {"actualCols", "[]"}, {"suggestion", "CREATE OR REPLACE VIEW " + shown}});
-      auto ref = make_ref(*a);
-      DataType t = want[i].type();
-      if (info->view_schema_mode == "TYPE EVOLUTION") t = a->type;
-      else if (!a->type.same_type(t)) {
-        bool allowed = info->view_schema_mode == "COMPENSATION" ? can_cast(a->type, t, EvalMode::kAnsi) : can_up_cast(a->type, t);
-        if (!allowed)
-          throw analysis_error("CANNOT_UP_CAST_DATATYPE", {{"expression", shown + "." + query_name}, {"sourceType", quote_sql(a->type.sql())}, {"targetType", quote_sql(t.sql())}, {"details", ""}});
-        ref = make_cast(ref, t, EvalMode::kAnsi);
-      }
-      auto alias = std::make_shared<Alias>(as<Alias>(*make_alias(ref, want[i].name)));
-      if (!want[i].metadata.empty()) alias->metadata = want[i].metadata;
-      list.push_back(alias);
-    }
-    plan = make_project(plan, std::move(list));
-  }
-  return alias_plan(plan, info->full_name());
+  return stored_view(*info);
 }
 
 PlanPtr Analyzer::without_plan_ids(const PlanPtr& plan) {

@@ -1,5 +1,7 @@
 #include "engine/commands/table_metadata.h"
 
+#include <algorithm>
+
 #include "engine/commands/support.h"
 #include "plan/session_conf.h"
 
@@ -55,11 +57,12 @@ Lines table_lines(const catalog::TableInfo& table, const plan::DataType& schema,
   if (table.is_view()) {
     lines.emplace_back("View Text", table.view_text);
     lines.emplace_back("View Original Text", table.view_text);
-    lines.emplace_back("View Schema Mode", table.view_schema_mode);
+    const bool modes = host.conf().flag("spark.sql.legacy.viewSchemaBindingMode");
+    if (modes) lines.emplace_back("View Schema Mode", table.view_schema_mode.empty() ? "BINDING" : table.view_schema_mode);
     std::vector<std::string> home = {table.view_catalog};
     home.insert(home.end(), table.view_namespace.begin(), table.view_namespace.end());
     lines.emplace_back("View Catalog and Namespace", quote_if_needed(home));
-    if (table.view_schema_mode == "EVOLUTION") {
+    if (modes && table.view_schema_mode == "EVOLUTION") {
       std::vector<std::string> names;
       for (auto& f : schema.fields()) names.push_back(f.name);
       lines.emplace_back("View Query Output Columns", quoted_list(names));
@@ -107,7 +110,19 @@ Lines temp_view_lines(const std::string& database, const std::string& name, cons
   lines.emplace_back("Created By", "Spark 4.2.0");
   lines.emplace_back("Type", "VIEW");
   if (!view.sql_text.empty()) lines.emplace_back("View Text", view.sql_text);
-  lines.emplace_back("View Schema Mode", "BINDING");
+  if (host.conf().flag("spark.sql.legacy.viewSchemaBindingMode")) lines.emplace_back("View Schema Mode", "BINDING");
+  // Where its text is read, and what its query was called: kept as properties.
+  auto kept = [&](const std::string& prefix) {
+    std::vector<std::string> out;
+    for (size_t i = 0;; ++i) {
+      const std::string key = prefix + std::to_string(i);
+      auto it = std::find_if(view.properties.begin(), view.properties.end(), [&](const auto& p) { return p.first == key; });
+      if (it == view.properties.end()) return out;
+      out.push_back(it->second);
+    }
+  };
+  if (auto home = kept("view.catalogAndNamespace.part."); !home.empty()) lines.emplace_back("View Catalog and Namespace", quote_if_needed(home));
+  if (auto columns = kept("view.query.out.col."); !columns.empty()) lines.emplace_back("View Query Output Columns", quoted_list(columns));
   lines.emplace_back("Schema", plan::schema_of(*view.plan).tree_string());
   return lines;
 }

@@ -64,7 +64,7 @@ std::string property_list(const catalog::Properties& properties) {
   return lines_in_parentheses(lines);
 }
 
-std::string create_view_text(const catalog::TableInfo& view, const DataType& schema) {
+std::string create_view_text(const catalog::TableInfo& view, const DataType& schema, CommandHost& host) {
   std::string out = "CREATE VIEW " + quote_if_needed(std::vector<std::string>{view.schema, view.name}) + " ";
   std::vector<std::string> names;
   for (auto& f : schema.fields()) {
@@ -75,7 +75,7 @@ std::string create_view_text(const catalog::TableInfo& view, const DataType& sch
   if (view.comment) out += "COMMENT " + single_quoted(*view.comment) + "\n";
   if (view.collation) out += "DEFAULT COLLATION " + *view.collation + "\n";
   if (!view.properties.empty()) out += "TBLPROPERTIES " + property_list(view.properties);
-  out += "WITH SCHEMA " + view.view_schema_mode + "\n";
+  if (host.conf().flag("spark.sql.legacy.viewSchemaBindingMode")) out += "WITH SCHEMA " + (view.view_schema_mode.empty() ? "BINDING" : view.view_schema_mode) + "\n";
   return out + "AS " + view.view_text + "\n";
 }
 
@@ -226,7 +226,7 @@ CommandResult show_create_table(const sql::Statement& statement, CommandHost& ho
   auto schema = relation_schema(table, host);
   std::string out;
   if (table.is_view()) {
-    out = create_view_text(table, schema);
+    out = create_view_text(table, schema, host);
   } else if (show.as_serde()) {
     throw analysis_error("UNSUPPORTED_SHOW_CREATE_TABLE.ON_DATA_SOURCE_TABLE_WITH_AS_SERDE", {{"tableName", quote_identifier(table.full_name())}});
   } else {

@@ -108,13 +108,17 @@ void capture(plan::TempView& view, const std::vector<std::string>& query_columns
   if (auto path = captured_path(host)) view.properties.emplace_back(plan::kStoredPath, *path);
 }
 
-std::string schema_mode(sql::CreateView::SchemaMode mode) {
+// "" where the session knows no modes.
+std::string schema_mode(sql::CreateView::SchemaMode mode, CommandHost& host) {
   switch (mode) {
     case sql::CreateView::BINDING: return "BINDING";
+    case sql::CreateView::COMPENSATION: return "COMPENSATION";
     case sql::CreateView::EVOLUTION: return "EVOLUTION";
     case sql::CreateView::TYPE_EVOLUTION: return "TYPE EVOLUTION";
-    default: return "COMPENSATION";
+    default: break;
   }
+  if (!host.conf().flag("spark.sql.legacy.viewSchemaBindingMode")) return "";
+  return host.conf().flag("spark.sql.legacy.viewSchemaCompensation") ? "COMPENSATION" : "BINDING";
 }
 
 std::vector<std::string> output_names(const plan::LogicalPlan& plan) {
@@ -310,7 +314,8 @@ CommandResult create_view(const sql::Statement& statement, CommandHost& host) {
   view.view_configs = captured_configs(host);
   if (auto path = captured_path(host)) view.view_configs[plan::kStoredPath] = *path;
   view.view_query_columns = output_names(*analyzed);
-  view.view_schema_mode = schema_mode(create.schema_mode());
+  view.view_schema_mode = schema_mode(create.schema_mode(), host);
+  if (view.view_schema_mode == "EVOLUTION") view.view_query_columns.clear();
   if (create.has_comment()) view.comment = create.comment();
   if (create.has_collation()) view.collation = plan::canonical_collation(create.collation());
   view.properties = properties_of(create.properties());
@@ -356,8 +361,13 @@ CommandResult alter_view(const sql::Statement& statement, CommandHost& host) {
     check_schema_mode(alter.schema_mode(), host);
     if (temp) throw analysis_error("UNSUPPORTED_FEATURE.TEMPORARY_VIEW_WITH_SCHEMA_BINDING_MODE", {});
     auto view = require_view(parts, host, "ALTER VIEW ... WITH SCHEMA");
+    const std::string mode = schema_mode(alter.schema_mode(), host);
     host.analyzer().catalog.alter_table(view.catalog, view.schema, view.name,
-                                        [&](catalog::TableInfo& t) { t.view_schema_mode = schema_mode(alter.schema_mode()); });
+                                        [&](catalog::TableInfo& t) {
+                                          t.view_schema_mode = mode;
+                                          // Evolution keeps no names of the query: afterwards they are those of the view.
+                                          if (mode == "EVOLUTION") t.view_query_columns.clear();
+                                        });
     return {};
   }
   std::optional<catalog::TableInfo> view;

@@ -233,7 +233,9 @@ TEST_CASE("no bucket or window size divides by zero or overflows") {
   CHECK(db()("spark_time_bucket(0::INTEGER, TIMESTAMP '2024-01-01 11:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
   CHECK(db()("spark_time_bucket(900000000::BIGINT, TIMESTAMP '2024-01-01 11:27:00', TIMESTAMP '1970-01-01', 'UTC')") == "2024-01-01 11:15:00");
   CHECK(db()("spark_time_bucket(3::INTEGER, TIMESTAMP '1969-05-15 10:00:00', TIMESTAMP '1970-01-01', 'UTC')") == "1969-04-01 00:00:00");
-  CHECK(db()("spark_window(TIMESTAMP '2024-01-01', '0 second', '0 second', '0 second')") == "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE");
+  CHECK(db()("len(spark_time_windows(TIMESTAMP '2024-01-01 00:04:00', 720000000::BIGINT, 300000000::BIGINT, 0::BIGINT))") == "2");
+  CHECK(db()("len(spark_time_windows(TIMESTAMP '2024-01-01 00:02:00', 720000000::BIGINT, 300000000::BIGINT, 120000000::BIGINT))") == "3");
+  CHECK(db()("spark_time_window(TIMESTAMP '1969-12-31 23:59:00', 300000000::BIGINT, 0::BIGINT).start") == "1969-12-31 23:55:00");
 }
 
 TEST_CASE("seeded random numbers are Spark's and start anew in each query") {

@@ -1,4 +1,4 @@
-// What belongs to no family: errors on purpose, random texts, tumbling windows, vectors, bitmaps, texts to maps.
+// What belongs to no family: errors on purpose, random texts, vectors, bitmaps, texts to maps.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -7,7 +7,6 @@
 #include "engine/kernels/decimal_vector.h"
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/utf8.h"
-#include "sql/parser.h"
 
 namespace tarn::engine::kernels {
 namespace {
@@ -32,42 +31,6 @@ void add(Kernels& k, ScalarFunction s) {
 std::string_view text_at(const UnifiedVectorFormat& f, idx_t at) {
   const auto& s = UnifiedVectorFormat::GetData<duckdb::string_t>(f)[at];
   return {s.GetData(), s.GetSize()};
-}
-
-int64_t duration(std::string_view text) {
-  try {
-    sql::CalendarInterval i = sql::parse_calendar_interval(text);
-    if (i.months) fail("_LEGACY_ERROR_TEMP_3231", ErrorKind::kIllegalArgument, {{"interval", std::string(text)}});
-    return i.days * int64_t(86'400'000'000) + i.microseconds;
-  } catch (const SparkError& e) {
-    fail(e);
-  }
-}
-
-// The start of the tumbling window that holds t.
-int64_t window_start(int64_t t, int64_t size, int64_t start) {
-  int64_t r = (t - start) % size;
-  return t - (r < 0 ? r + size : r);
-}
-
-template <bool Zoned> void window(Kernels& k) {
-  auto type = Zoned ? LogicalType::TIMESTAMP_TZ : LogicalType::TIMESTAMP;
-  add(k, ScalarFunction("spark_window", {type, LogicalType::VARCHAR, LogicalType::VARCHAR, LogicalType::VARCHAR}, LogicalType::STRUCT({{"start", type}, {"end", type}}), [](DataChunk& in, ExpressionState&, Vector& result) {
-    const int64_t size = duration(constant_text(in.data[1])), slide = duration(constant_text(in.data[2])), start = duration(constant_text(in.data[3]));
-    if (size <= 0) fail("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE", ErrorKind::kAnalysis, {{"sqlExpr", "\"window\""}, {"exprName", "`window_duration`"}, {"valueRange", "(0, 9223372036854775807]"}, {"currentValue", std::to_string(size) + "L"}});
-    if (size != slide) fail("UNSUPPORTED_FEATURE.COMBINATION_QUERY_RESULT_CLAUSES", ErrorKind::kAnalysis, {});
-    UnifiedVectorFormat t;
-    in.data[0].ToUnifiedFormat(in.size(), t);
-    result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
-    auto& parts = duckdb::StructVector::GetEntries(result);
-    for (idx_t i = 0; i < in.size(); ++i) {
-      auto at = t.sel->get_index(i);
-      if (!t.validity.RowIsValid(at)) { FlatVector::SetNull(result, i, true); continue; }
-      int64_t s = window_start(UnifiedVectorFormat::GetData<int64_t>(t)[at], size, start);
-      FlatVector::GetData<int64_t>(*parts[0])[i] = s;
-      FlatVector::GetData<int64_t>(*parts[1])[i] = s + size;
-    }
-  }));
 }
 
 // Pieces of a text by a literal or regular delimiter, for str_to_map (plain delimiters; Spark's default ones are plain).
@@ -160,8 +123,6 @@ void register_misc(Kernels& k) {
     std::snprintf(out, sizeof out, "%08x-%04x-%04x-%04x-%012llx", static_cast<unsigned>(a >> 32), static_cast<unsigned>((a >> 16) & 0xFFFF), static_cast<unsigned>(a & 0xFFFF), static_cast<unsigned>(b >> 48), static_cast<unsigned long long>(b & 0xFFFFFFFFFFFFull));
     return std::string(out);
   });
-  window<true>(k);
-  window<false>(k);
 
   add(k, ScalarFunction("spark_binary_join", {LogicalType::LIST(LogicalType::BLOB), LogicalType::BLOB}, LogicalType::BLOB, [](DataChunk& in, ExpressionState&, Vector& result) {
     UnifiedVectorFormat l, d, c;

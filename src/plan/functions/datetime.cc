@@ -3,6 +3,7 @@
 
 #include "plan/functions/entry.h"
 #include "plan/functions/families.h"
+#include "sql/parser.h"
 
 namespace tarn::plan {
 namespace {
@@ -317,10 +318,89 @@ TypedCall bucket_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {args[1]->type, any_nullable(args)};
 }
 
+// ---- windows of time. The analyzer makes columns of them (plan/time_windows.cc).
+
+// What is a window already stands for its last moment.
+void expect_window_time(const CallContext& c, std::vector<ExprPtr>& args) {
+  const DataType& t = args[0]->type;
+  if (t.id() == TypeId::kStruct && t.fields().size() == 2) {
+    const DataType& start = t.fields()[0].type();
+    if (t.fields()[0].name == "start" && t.fields()[1].name == "end" && start == t.fields()[1].type() && (start.id() == TypeId::kTimestamp || is_ntz(start))) {
+      args[0] = call(c, "window_time", {args[0]});
+      return;
+    }
+  }
+  static const TypeSpec time = parse_signature("(anytimestamp) -> @").alternatives[0].parameters[0].type;
+  auto to = implicit_cast(t, time, c.conf.ansi());
+  if (!to)
+    unexpected_input(c, args, 0,
+                     "((\"TIMESTAMP\" or \"TIMESTAMP WITHOUT TIME ZONE\") or \"STRUCT<start: TIMESTAMP, end: TIMESTAMP>\" or "
+                     "\"STRUCT<start: TIMESTAMP_NTZ, end: TIMESTAMP_NTZ>\")");
+  cast_to(c, args[0], *to);
+}
+
+// Microseconds of a duration: an interval string or a number.
+int64_t window_duration(const Expression& e) {
+  auto* l = try_as<Literal>(e);
+  if (!l || l->value.is_null()) throw analysis_error("_LEGACY_ERROR_TEMP_1207");
+  if (l->type.id() == TypeId::kInt || l->type.id() == TypeId::kLong) return l->value.get<int64_t>();
+  if (!l->type.is_string()) throw analysis_error("_LEGACY_ERROR_TEMP_1207");
+  const auto& text = l->value.get<std::string>();
+  const sql::CalendarInterval i = sql::parse_calendar_interval(text);
+  if (i.months) throw SparkError(ErrorKind::kIllegalArgument, "_LEGACY_ERROR_TEMP_3231", {{"interval", text}});
+  int64_t days = 0, sum = 0;
+  if (__builtin_mul_overflow(static_cast<int64_t>(i.days), int64_t{86'400'000'000}, &days) || __builtin_add_overflow(days, i.microseconds, &sum))
+    throw SparkError(ErrorKind::kArithmetic, "_LEGACY_ERROR_TEMP_3231", {{"interval", text}});
+  return sum;
+}
+
+// (time, size, slide, start), the last three as microseconds.
 TypedCall window_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  expect(c, args, 0, "anytimestamp");
-  DataType t = args[0]->type;
+  const int64_t size = window_duration(*args[1]);
+  const int64_t slide = args.size() > 2 ? window_duration(*args[2]) : size;
+  const int64_t start = args.size() > 3 ? window_duration(*args[3]) : 0;
+  args = {args[0], make_long(size), make_long(slide), make_long(start)};
+  expect_window_time(c, args);
+  auto literal = [](int64_t v) { return std::to_string(v) + "L"; };
+  auto positive = [&](const char* name, int64_t v) {
+    if (v <= 0) mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", name}, {"valueRange", "(0, 9223372036854775807]"}, {"currentValue", literal(v)}});
+  };
+  positive("`window_duration`", size);
+  positive("`slide_duration`", slide);
+  if (slide > size)
+    mismatch(c, args, "PARAMETER_CONSTRAINT_VIOLATION",
+             {{"leftExprName", "`slide_duration`"}, {"leftExprValue", literal(slide)}, {"constraint", "<="}, {"rightExprName", "`window_duration`"}, {"rightExprValue", literal(size)}});
+  if (start <= -slide || start >= slide)
+    mismatch(c, args, "PARAMETER_CONSTRAINT_VIOLATION",
+             {{"leftExprName", "`abs(start_time)`"}, {"leftExprValue", literal(start < 0 ? -start : start)}, {"constraint", "<"}, {"rightExprName", "`slide_duration`"}, {"rightExprValue", literal(slide)}});
+  const DataType t = args[0]->type;
+  return {DataType::structure({make_field("start", t), make_field("end", t)}), args[0]->nullable};
+}
+
+TypedCall session_window_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_window_time(c, args);
+  const DataType gap = args[1]->type;
+  if (gap.id() != TypeId::kCalendarInterval) {
+    if (!can_cast(gap, TypeId::kCalendarInterval, c.mode)) {
+      std::string name = gap.json();
+      std::erase(name, '"');
+      if (!name.empty()) name[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(name[0])));
+      auto parenthesis = name.find('(');
+      name.insert(parenthesis == std::string::npos ? name.size() : parenthesis, "Type");
+      throw analysis_error("_LEGACY_ERROR_TEMP_1040", {{"dt", name}});
+    }
+    // No interval, no session: never an error.
+    args[1] = make_cast(args[1], TypeId::kCalendarInterval, EvalMode::kTry);
+  }
+  const DataType t = args[0]->type;
   return {DataType::structure({make_field("start", t), make_field("end", t)}), false};
+}
+
+TypedCall window_time_rule(const CallContext&, std::vector<ExprPtr>& args) {
+  auto* a = try_as<AttributeRef>(*args[0]);
+  const bool window = a && (a->metadata.find("\"spark.timeWindow\"") != std::string::npos || a->metadata.find("\"spark.sessionWindow\"") != std::string::npos);
+  if (!window) throw analysis_error("_LEGACY_ERROR_TEMP_3101", {{"windowTime", "window_time(" + pretty_sql(*args[0]) + ")"}});
+  return {args[0]->type.fields()[0].type(), true};
 }
 
 const FunctionEntry kTable[] = {
@@ -453,11 +533,10 @@ const FunctionEntry kTable[] = {
            [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::decimal(14, 6), a[0]->nullable}; }),
     scalar("time_to_millis", "(time) -> long", "($1 // 1000000)", kStrict),
     scalar("time_to_micros", "(time) -> long", "($1 // 1000)", kStrict),
-    // Tumbling windows; the analyzer expands sliding and session windows.
-    scalar("window", "(any, const string, [const string], [const string]) -> @",
-           "2: spark_window($1, $2, $2, '0 second') ;; 3: spark_window($1, $2, $3, '0 second') ;; 4: spark_window($1, $2, $3, $4)", kNone, window_rule),
-    scalar("window_time", "(struct) -> @", "(struct_extract_at($1, 2) - INTERVAL 1 MICROSECOND)", kNone,
-           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {a[0]->type.fields()[0].type(), true}; }),
+    // Windows of time: the analyzer makes columns of them (plan/time_windows.cc).
+    scalar("window", "(any, any, [any], [any]) -> @", "", kNone, window_rule),
+    scalar("session_window", "(any, any) -> @", "", kNeverNull, session_window_rule),
+    scalar("window_time", "(struct) -> @", "(struct_extract_at($1, 2) - INTERVAL 1 MICROSECOND)", kNone, window_time_rule),
 };
 
 }  // namespace

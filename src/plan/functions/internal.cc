@@ -25,7 +25,16 @@ TypedCall product_rule(const CallContext&, std::vector<ExprPtr>& args) {
   return {args[0]->type.is_integral() ? DataType(TypeId::kLong) : DataType(TypeId::kDouble), !ignore, ignore ? &present : &all};
 }
 
+// (time, size, [slide], start): the window that holds the time, or all of them.
+template <bool All> TypedCall time_window_rule(const CallContext&, std::vector<ExprPtr>& args) {
+  const DataType& t = args[0]->type;
+  auto one = DataType::structure({make_field("start", t), make_field("end", t)});
+  return {All ? DataType::array(one, false) : one, args[0]->nullable};
+}
+
 const FunctionEntry kTable[] = {
+    scalar("internal:time_window", "(anytimestamp, long, long) -> @", "spark_time_window($1, $2, $3)", kHidden, time_window_rule<false>),
+    scalar("internal:time_windows", "(anytimestamp, long, long, long) -> @", "spark_time_windows($1, $2, $3, $4)", kHidden, time_window_rule<true>),
     scalar("internal:bucket", "(any, any) -> @", "", kHidden, transform_rule),
     scalar("internal:years", "(any) -> @", "", kHidden, transform_rule),
     scalar("internal:months", "(any) -> @", "", kHidden, transform_rule),
