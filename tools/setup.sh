@@ -51,6 +51,11 @@ if [ ! -f "$stamp" ]; then
   cp -r "$tmp/$root/src/include/." "$deps/duckdb/include/"
   mkdir -p "$deps/duckdb/parquet" && cp -r "$tmp/$root/extension/parquet/include/." "$deps/duckdb/parquet/"
   mkdir -p "$deps/duckdb/third_party" && cp -r "$tmp/$root/third_party/." "$deps/duckdb/third_party/"
+  say "DataSketches $(field datasketches 2): headers"
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary datasketches "datasketches==$(field datasketches 2)" -d "$tmp" >/dev/null || die "pip could not fetch DataSketches"
+  check "$tmp/datasketches-$(field datasketches 2).tar.gz" "$(field datasketches 4)"
+  rm -rf "$deps/datasketches" && mkdir -p "$deps/datasketches"
+  tar xzf "$tmp/datasketches-$(field datasketches 2).tar.gz" -C "$deps/datasketches" --strip-components=1 --wildcards '*/common/include' '*/hll/include' '*/LICENSE' '*/NOTICE'
   say "Spark $(field spark-errors 2): error conditions"
   gav="$(field spark-errors 3 | sed 's/^maven://'):$(field spark-errors 2)"
   mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:2.8:get -Dartifact="$gav" -Dtransitive=false >"$tmp/mvn.log" 2>&1 || { cat "$tmp/mvn.log" >&2; die "Maven could not fetch $gav"; }

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstring>
+
 #include "duckdb/common/exception.hpp"
 
 namespace tarn::engine::kernels {
@@ -11,7 +13,11 @@ void fail(const char* condition, ErrorKind kind, ErrorParams params) {
   throw duckdb::InvalidInputException("SPARKERR:" + j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void fail(const SparkError& e) { fail(e.condition().c_str(), e.kind(), e.params()); }
+void fail(const SparkError& e) {
+  if (!e.condition().empty()) fail(e.condition().c_str(), e.kind(), e.params());
+  nlohmann::json j = {{"condition", ""}, {"kind", static_cast<int>(e.kind())}, {"message", e.what()}};
+  throw duckdb::InvalidInputException("SPARKERR:" + j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
 
 std::string quote_value(std::string_view text) {
   std::string r = "'";
@@ -34,7 +40,7 @@ void fail_cast_overflow(const std::string& value, const std::string& from, const
 }
 void fail_overflow(const char* what, const char* alternative) {
   fail("ARITHMETIC_OVERFLOW", ErrorKind::kArithmetic,
-       {{"message", what}, {"alternative", *alternative ? std::string(" Use '") + alternative + "' to tolerate overflow and return NULL instead." : ""},
+       {{"message", std::strcmp(what, "integer overflow") == 0 || std::strcmp(what, "long overflow") == 0 ? "overflow" : what}, {"alternative", *alternative ? std::string(" Use '") + alternative + "' to tolerate overflow and return NULL instead." : ""},
         {"config", "\"spark.sql.ansi.enabled\""}});
 }
 void fail_interval_overflow() { fail("INTERVAL_ARITHMETIC_OVERFLOW.WITHOUT_SUGGESTION", ErrorKind::kArithmetic, {}); }

@@ -5,7 +5,12 @@
 
 namespace tarn::engine::kernels {
 
-void register_variant(Kernels& k);  // variant_kernels.cc
+// Each in the file of its name.
+void register_accumulators(Kernels& k);
+void register_hll(Kernels& k);
+void register_time_windows(Kernels& k);
+void register_variant(Kernels& k);
+void register_xml(Kernels& k);
 
 void register_kernels(duckdb::DatabaseInstance& database) {
   Kernels k(database);
@@ -14,12 +19,15 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_casts(k);
   register_math(k);
   register_sketches(k);
+  register_hll(k);
+  register_accumulators(k);
   register_strings(k);
   register_collations(k);
   register_patterns(k);
   register_datetimes(k);
   register_datetime_formats(k);
   register_intervals(k);
+  register_time_windows(k);
   register_text(k);
   register_lists(k);
   register_maps(k);
@@ -28,6 +36,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_crypto(k);
   register_geo(k);
   register_json(k);
+  register_xml(k);
   register_variant(k);
   register_misc(k);
   register_random(k);

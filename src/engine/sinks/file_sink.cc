@@ -31,7 +31,7 @@ using Column = duckdb::RecursiveUnifiedVectorFormat;
 constexpr const char* kNullPartition = "__HIVE_DEFAULT_PARTITION__";
 constexpr const char* kSparkVersion = "4.2.0";
 
-const char* shown_format(const std::string& f) { return f == "csv" ? "CSV" : f == "json" ? "JSON" : f == "text" ? "Text" : "Parquet"; }
+const char* shown_format(const std::string& f) { return f == "csv" ? "CSV" : f == "json" ? "JSON" : f == "text" ? "Text" : f == "xml" ? "XML" : "Parquet"; }
 
 bool supported(const std::string& format, const DataType& t) {
   if (t.id() == TypeId::kGeometry || t.id() == TypeId::kGeography) return false;
@@ -42,7 +42,7 @@ bool supported(const std::string& format, const DataType& t) {
     case TypeId::kStruct: return std::all_of(t.fields().begin(), t.fields().end(), [&](const auto& f) { return supported(format, f.type()); });
     case TypeId::kArray: return supported(format, t.element());
     case TypeId::kMap: return supported(format, t.key()) && supported(format, t.value());
-    case TypeId::kNull: return format == "json";
+    case TypeId::kNull: return format == "json" || format == "xml";
     case TypeId::kCalendarInterval: return false;
     default: return true;
   }
@@ -113,9 +113,9 @@ class Writer {
   void prepare() {
     p_.format = lower(r_.format);
     p_.options = sources::Options(r_.options);
-    if (p_.format == "orc" || p_.format == "xml" || p_.format == "avro") throw not_built("writing the data source " + p_.format);
+    if (p_.format == "orc" || p_.format == "avro") throw not_built("writing the data source " + p_.format);
     if (p_.format == "binaryfile") throw SparkError::Plain(ErrorKind::kUnsupported, "Write is not supported for binary file data source");
-    if (p_.format != "csv" && p_.format != "json" && p_.format != "text" && p_.format != "parquet") {
+    if (p_.format != "csv" && p_.format != "json" && p_.format != "text" && p_.format != "xml" && p_.format != "parquet") {
       throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", r_.format}});
     }
     storage::store_for(r_.path);  // throws for unknown schemes
@@ -183,11 +183,12 @@ class Writer {
       auto charset = p_.options.find("encoding");
       if (!charset) charset = p_.options.find("charset");
       if (charset) {
-        charset_ = sources::checked_charset(*charset, p_.format == "csv" ? "CSVOptions" : p_.format == "json" ? "JSONOptions" : "TextOptions",
+        charset_ = sources::checked_charset(*charset, p_.format == "csv" ? "CSVOptions" : p_.format == "json" ? "JSONOptions" : p_.format == "xml" ? "XmlOptions" : "TextOptions",
                                             conf_.flag("spark.sql.legacy.javaCharsets"));
       }
       encoder_ = p_.format == "csv"    ? make_csv_encoder(p_.data_schema, p_.options, conf_)
                  : p_.format == "json" ? make_json_encoder(p_.data_schema, p_.options, conf_)
+                 : p_.format == "xml"  ? make_xml_encoder(p_.data_schema, p_.options, conf_)
                                        : make_text_encoder(p_.options);
     }
   }
@@ -290,7 +291,7 @@ class Writer {
     }
   }
 
-  // csv, json, text: one stream of rows, sorted by the partition columns as Spark sorts them.
+  // csv, json, xml, text: one stream of rows, sorted by the partition columns as Spark sorts them.
   void write_rows(Staging& staging) {
     bool partitioned = !p_.partition_columns.empty();
     std::string sql = "SELECT * FROM " + named_query() + (partitioned ? " ORDER BY " + partition_list() : "");
@@ -310,6 +311,7 @@ class Writer {
     };
     auto close = [&] {
       if (!file) return;
+      encoder_->footer(buffer);
       flush();
       file->close();
       file.reset();

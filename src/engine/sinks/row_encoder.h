@@ -1,5 +1,5 @@
 #pragma once
-// Rows of DuckDB chunks as lines of csv, json and text. Source: UnivocityGenerator, JacksonGenerator, TextOutputWriter.
+// Rows of DuckDB chunks as csv, json, xml and text. Source: UnivocityGenerator, JacksonGenerator, TextOutputWriter.
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +36,8 @@ class RowEncoder {
   virtual ~RowEncoder() = default;
   // What stands at the top of every file.
   virtual void header(std::string& out) { (void)out; }
+  // What stands at its end.
+  virtual void footer(std::string& out) { (void)out; }
   // columns[i] is field i of the schema.
   virtual void row(const std::vector<duckdb::RecursiveUnifiedVectorFormat>& columns, const std::vector<size_t>& which, duckdb::idx_t row,
                    std::string& out) = 0;
@@ -43,6 +45,7 @@ class RowEncoder {
 // schema: of the columns that are written (without partition columns).
 std::unique_ptr<RowEncoder> make_csv_encoder(const plan::DataType& schema, const sources::Options& options, const plan::SessionConf& conf);
 std::unique_ptr<RowEncoder> make_json_encoder(const plan::DataType& schema, const sources::Options& options, const plan::SessionConf& conf);
+std::unique_ptr<RowEncoder> make_xml_encoder(const plan::DataType& schema, const sources::Options& options, const plan::SessionConf& conf);
 std::unique_ptr<RowEncoder> make_text_encoder(const sources::Options& options);
 
 }  // namespace tarn::engine::sinks

@@ -1,4 +1,4 @@
-// JSON and CSV.
+// JSON, CSV and XML.
 #include <algorithm>
 
 #include "plan/functions/entry.h"
@@ -29,12 +29,13 @@ DataType schema_argument(const CallContext&, const ExprPtr& e) {
   if (!text->empty() && (*text)[0] == '{') return DataType::from_json(*text);
   try {
     return DataType::from_proto(sql::parse_data_type(*text));
-  } catch (const SparkError&) {
+  } catch (const SparkError& first) {
+    // If it is no list of columns either, the first error tells.
     try {
       return DataType::from_proto(sql::parse_ddl(*text));
-    } catch (const SparkError& e2) {
+    } catch (const SparkError&) {
       if (!text->empty() && (*text)[0] == '"') return DataType::from_json(*text);
-      throw;
+      throw first;
     }
   }
 }
@@ -93,6 +94,46 @@ TypedCall to_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kString, true};
 }
 
+// ---- XML. The kernels take what the session says where an option doesn't.
+void add_xml_defaults(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (auto style = c.conf.find("spark.sql.binaryOutputStyle"); style && !style->empty()) throw not_built("XML functions with spark.sql.binaryOutputStyle");
+  args.push_back(make_string(std::string(c.conf.text("spark.sql.columnNameOfCorruptRecord"))));
+  args.push_back(make_bool(c.conf.case_sensitive()));
+  args.push_back(make_bool(c.conf.text("spark.sql.timestampType") == "TIMESTAMP_NTZ"));
+}
+
+TypedCall from_xml_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 2) check_options(c, args[2]);
+  DataType t = as_nullable(schema_argument(c, args[1]));
+  if (t.id() != TypeId::kStruct && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_XML_SCHEMA", {{"schema", quoted(t)}});
+  if (map_with_other_keys(t)) mismatch(c, args, "INVALID_XML_MAP_KEY_TYPE", {{"schema", quoted(t)}});
+  if (t.id() == TypeId::kVariant) throw not_built("from_xml() with the schema VARIANT");
+  add_xml_defaults(c, args);
+  return {t, true};
+}
+
+TypedCall to_xml_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) check_options(c, args[1]);
+  if (args[0]->type.id() == TypeId::kVariant) throw not_built("to_xml() of VARIANT");
+  if (args[0]->type.id() != TypeId::kStruct) unexpected_input(c, args, 0, "\"STRUCT\"");
+  add_xml_defaults(c, args);
+  return {TypeId::kString, true};
+}
+
+TypedCall schema_of_xml_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args.size() > 1) check_options(c, args[1]);
+  if (!is_foldable(*args[0])) expect_foldable(c, args, 0, "xml", args[0]->type);
+  if (is_null_literal(*args[0])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "xml"}});
+  if (!args[0]->type.is_string()) unexpected_input(c, args, 0, "\"STRING\"");
+  add_xml_defaults(c, args);
+  return {TypeId::kString, false};
+}
+
+template <TypeId Result> TypedCall xpath_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_foldable(c, args, 1, "path", TypeId::kString);
+  return {Result == TypeId::kArray ? DataType::array(TypeId::kString, true) : DataType(Result), true};
+}
+
 // variant_get(v, path[, type]): the type becomes the call's, a VARIANT without it.
 bool variant_get_type(const DataType& t) {
   switch (t.id()) {
@@ -141,6 +182,20 @@ const FunctionEntry kTable[] = {
     scalar("json_object_keys", "(string) -> array<string>", "spark_json_object_keys($1)", kNullable | kStrict),
     scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_csv_rule),
     scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kFirstText, to_csv_rule),
+    scalar("from_xml", "(string, any, [any]) -> @",
+           "5: spark_from_xml($1, $json, MAP {}, $tz, $3, $4, $5) ;; 6: spark_from_xml($1, $json, $3, $tz, $4, $5, $6)", kNullable | kStrict | kFirstText, from_xml_rule),
+    scalar("to_xml", "(any, [any]) -> @", "4: spark_to_xml($1, $json1, MAP {}, $tz, $2, $3, $4) ;; 5: spark_to_xml($1, $json1, $2, $tz, $3, $4, $5)",
+           kFirstText, to_xml_rule),
+    scalar("schema_of_xml", "(any, [any]) -> @", "4: spark_schema_of_xml($1, MAP {}, 'UTC', $2, $3, $4) ;; 5: spark_schema_of_xml($1, $2, 'UTC', $3, $4, $5)",
+           kFirstText, schema_of_xml_rule),
+    scalar("xpath", "(string, string) -> @", "spark_xpath($1, $2)", kStrict, xpath_rule<TypeId::kArray>),
+    scalar("xpath_boolean", "(string, string) -> @", "spark_xpath_boolean($1, $2)", kStrict, xpath_rule<TypeId::kBoolean>),
+    scalar("xpath_double,xpath_number", "(string, string) -> @", "spark_xpath_double($1, $2)", kStrict, xpath_rule<TypeId::kDouble>),
+    scalar("xpath_float", "(string, string) -> @", "spark_xpath_float($1, $2)", kStrict, xpath_rule<TypeId::kFloat>),
+    scalar("xpath_int", "(string, string) -> @", "spark_xpath_int($1, $2)", kStrict, xpath_rule<TypeId::kInt>),
+    scalar("xpath_long", "(string, string) -> @", "spark_xpath_long($1, $2)", kStrict, xpath_rule<TypeId::kLong>),
+    scalar("xpath_short", "(string, string) -> @", "spark_xpath_short($1, $2)", kStrict, xpath_rule<TypeId::kShort>),
+    scalar("xpath_string", "(string, string) -> @", "spark_xpath_string($1, $2)", kStrict, xpath_rule<TypeId::kString>),
     scalar("schema_of_csv", "(string, [any]) -> @", "1: spark_schema_of_csv($1, MAP {}) ;; 2: spark_schema_of_csv($1, $2)", kStrict | kFirstText, schema_of_rule),
 };
 

@@ -1,4 +1,5 @@
-// Apache DataSketches: theta and tuple (distinct keys), KLL (quantiles). Source: thetasketches*, tuple*, kll* of Catalyst.
+// Apache DataSketches: theta and tuple (distinct keys), HLL (how many), KLL (quantiles); bitmaps, count-min sketches, vector sums. Source: thetasketches*,
+// tuple*, kll*, HllSketchAgg and HllUnionAgg of Catalyst.
 #include "plan/functions/entry.h"
 #include "plan/functions/families.h"
 
@@ -89,6 +90,50 @@ TypedCall kll_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kBinary, false};
 }
 
+TypedCall binary_argument_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args[0]->type.id() != TypeId::kBinary) unexpected_input(c, args, 0, "\"BINARY\"");
+  return {TypeId::kBinary, false};
+}
+
+const FunctionEntry kCountMinOfNumbers{"count_min_sketch", FunctionKind::kAggregate, "", "spark_count_min(CAST($1 AS BIGINT), $2, $3, CAST($4 AS BIGINT))", kHidden};
+
+TypedCall count_min_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  const char* const names[] = {"", "eps", "confidence", "seed"};
+  for (size_t i = 1; i < 4; ++i) expect_foldable(c, args, i, names[i], args[i]->type);
+  for (size_t i = 1; i < 4; ++i)
+    if (is_null_literal(*args[i])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", names[i]}});
+  auto number = [&](size_t i) {
+    auto* l = try_as<Literal>(*args[i]);
+    auto* v = l ? std::get_if<double>(&l->value.v) : nullptr;
+    return v ? std::optional(*v) : std::nullopt;
+  };
+  auto range = [&](const char* name, const char* valid, double v) {
+    mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", name}, {"valueRange", valid}, {"currentValue", pretty_sql(*make_literal(TypeId::kDouble, Value{v})) + "D"}});
+  };
+  if (auto eps = number(1); eps && *eps <= 0) range("eps", "(0.0, 1.7976931348623157E308]", *eps);
+  if (auto confidence = number(2); confidence && (*confidence <= 0 || *confidence >= 1)) range("confidence", "(0.0, 1.0]", *confidence);
+  TypedCall out{TypeId::kBinary, false};
+  if (args[0]->type.is_integral()) out.variant = &kCountMinOfNumbers;
+  return out;
+}
+
+TypedCall vector_aggregate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (args[0]->type.id() != TypeId::kArray || args[0]->type.element().id() != TypeId::kFloat) unexpected_input(c, args, 0, "\"ARRAY<FLOAT>\"");
+  return {DataType::array(TypeId::kFloat, false), true};
+}
+
+const FunctionEntry kHllOfNumbers{"hll_sketch_agg", FunctionKind::kAggregate, "", "spark_hll_build(CAST($1 AS BIGINT), $2)", kHidden};
+
+TypedCall hll_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  if (!is_foldable(*args[1])) throw SparkError(ErrorKind::kRuntime, "HLL_K_MUST_BE_CONSTANT", {{"function", quote_identifier(c.name)}});
+  auto lg = is_null_literal(*args[1]) ? std::optional<int64_t>(0) : constant_integer(*args[1]);
+  if (lg && (*lg < 4 || *lg > 21))
+    throw SparkError(ErrorKind::kRuntime, "HLL_INVALID_LG_K", {{"function", quote_identifier(c.name)}, {"min", "4"}, {"max", "21"}, {"value", std::to_string(*lg)}});
+  TypedCall out{TypeId::kBinary, false};
+  if (args[0]->type.is_integral()) out.variant = &kHllOfNumbers;
+  return out;
+}
+
 // One value, or an array of them, answered by one value or an array.
 #define KLL_LOOKUP(id, name, kernel, argument)                                                                                              \
   const FunctionEntry id##One{name, FunctionKind::kScalar, "", kernel "($1, CAST($2 AS " argument "), '" name "')", kHidden};               \
@@ -121,6 +166,19 @@ const FunctionEntry kTable[] = {
     scalar("theta_union", "(binary, binary, [int = 12]) -> @", "spark_theta_union($1, $2, $3)", kNone, theta_union_rule),
     scalar("theta_intersection", "(binary, binary) -> binary", "spark_theta_intersection($1, $2)"),
     scalar("theta_difference", "(binary, binary) -> binary", "spark_theta_difference($1, $2)"),
+
+    aggregate("bitmap_construct_agg", "(long) -> binary", "spark_bitmap_build($1)", kNeverNull),
+    aggregate("bitmap_or_agg", "(any) -> @", "spark_bitmap_or($1)", kNeverNull, binary_argument_rule),
+    aggregate("bitmap_and_agg", "(any) -> @", "spark_bitmap_and($1)", kNeverNull, binary_argument_rule),
+    aggregate("count_min_sketch", "(column: {integral|string|binary}, epsilon: double, confidence: double, seed: {int|long}) -> @",
+              "spark_count_min($1, $2, $3, CAST($4 AS BIGINT))", kNeverNull | kStrict, count_min_rule),
+    aggregate("vector_sum", "(any) -> @", "spark_vector_of(#spark_vector_sum(spark_vector_bytes($1))#)", kNone, vector_aggregate_rule),
+    aggregate("vector_avg", "(any) -> @", "spark_vector_of(#spark_vector_avg(spark_vector_bytes($1))#)", kNone, vector_aggregate_rule),
+
+    aggregate("hll_sketch_agg", "({int|long|string|binary}, [int = 12]) -> @", "spark_hll_build($k1, $2)", kNeverNull | kStrict, hll_rule),
+    aggregate("hll_union_agg", "(binary, [boolean = false]) -> binary", "spark_hll_union_agg($1, $2)", kNeverNull | kStrict),
+    scalar("hll_sketch_estimate", "(binary) -> long", "spark_hll_estimate($1)", kStrict),
+    scalar("hll_union", "(binary, binary, [boolean = false]) -> binary", "spark_hll_union($1, $2, $3)", kStrict),
 
 #define TUPLE(suffix, summary, total)                                                                                                         \
   aggregate("tuple_sketch_agg_" suffix, "(key: " THETA_KEY ", summary: " summary ", [lgNomEntries: int = 12], [mode: string = 'sum']) -> @",  \
