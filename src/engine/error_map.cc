@@ -80,9 +80,10 @@ std::optional<SparkError> kernel_error(const std::string& message) {
 
 bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
-SparkError overflow(const std::string& what) {
+SparkError overflow(const std::string& what, const char* alternative = nullptr) {
   return SparkError(ErrorKind::kArithmetic, "ARITHMETIC_OVERFLOW",
-                    {{"message", what}, {"alternative", ""}, {"config", "\"spark.sql.ansi.enabled\""}});
+                    {{"message", what}, {"alternative", alternative ? std::string(" Use '") + alternative + "' to tolerate overflow and return NULL instead." : ""},
+                     {"config", "\"spark.sql.ansi.enabled\""}});
 }
 
 // "Overflow in addition of INT8 (127 + 127)!": TINYINT and SMALLINT have a condition of their own in Spark.
@@ -136,8 +137,8 @@ SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql
       }
       if (contains(raw, "DECIMAL")) return overflow(raw);
       if (auto binary = small_integer_overflow(raw)) return *binary;
-      const char* type = contains(raw, "INT32") ? "integer" : "long";
-      return overflow(std::string(type) + " overflow");
+      // "Overflow in addition of INT32 (1 + 2147483647)!"; Spark no longer says which type.
+      return overflow("overflow", contains(raw, "addition of") ? "try_add" : contains(raw, "subtraction of") ? "try_subtract" : contains(raw, "multiplication of") ? "try_multiply" : nullptr);
     }
     case ExceptionType::CONVERSION: {
       // "Could not convert string 'abc' to INT32", "Type INT64 with value 99 can't be cast because the value is out of range …"

@@ -11,6 +11,7 @@
 #include "duckdb.hpp"
 #include "engine/arrow_export.h"
 #include "engine/commands/delta_connect.h"
+#include "engine/error_context.h"
 #include "engine/error_map.h"
 #include "engine/explain.h"
 #include "engine/lowering/lowering.h"
@@ -383,6 +384,17 @@ void Operation::run_query(const commands::LoweredSql& query, const plan::DataTyp
   }
 }
 
+void Operation::run_query(const PlanPtr& plan, const commands::LoweredSql& query, const plan::DataType& type, const std::function<void(duckdb::DataChunk&)>& on_chunk) {
+  try {
+    run_query(query, type, on_chunk);
+  } catch (const SparkError& error) {
+    throw with_error_context(error, plan, [&](const PlanPtr& part) {
+      auto lowered = lower_prepared(part);
+      run_query(lowered, plan::schema_of(*part), [](duckdb::DataChunk&) {});
+    });
+  }
+}
+
 void Operation::stream(const PlanPtr& plan, ResultSink& sink) {
   auto query = lower(plan);
   plan::DataType type = plan::schema_of(*plan);
@@ -397,7 +409,7 @@ void Operation::stream(const PlanPtr& plan, ResultSink& sink) {
   }
   constexpr int64_t kMaxBytes = 16 << 20;
   bool any = false;
-  run_query(query, type, [&](duckdb::DataChunk& chunk) {
+  run_query(plan, query, type, [&](duckdb::DataChunk& chunk) {
     if (exporter.rows() > 0 && exporter.rows() + static_cast<int64_t>(chunk.size()) > max_rows) {
       sink.batch(exporter.take());
       any = true;
@@ -424,7 +436,7 @@ std::vector<Row> Operation::collect(const PlanPtr& plan) {
   auto query = lower(plan);
   plan::DataType type = plan::schema_of(*plan);
   std::vector<Row> rows;
-  run_query(query, type, [&](duckdb::DataChunk& chunk) {
+  run_query(plan, query, type, [&](duckdb::DataChunk& chunk) {
     for (size_t r = 0; r < chunk.size(); ++r) {
       Row row;
       for (size_t c = 0; c < type.fields().size(); ++c) row.push_back(from_duckdb_value(chunk.GetValue(c, r), type.fields()[c].type()));
@@ -439,7 +451,7 @@ std::shared_ptr<arrow::Table> Operation::collect_table(const PlanPtr& plan) {
   plan::DataType type = plan::schema_of(*plan);
   ArrowExport exporter(type, session_.conf.time_zone(), false, *connection_->context);
   std::vector<std::shared_ptr<arrow::RecordBatch>> batches;
-  run_query(query, type, [&](duckdb::DataChunk& chunk) {
+  run_query(plan, query, type, [&](duckdb::DataChunk& chunk) {
     exporter.append(chunk, 0, chunk.size());
     if (exporter.rows() >= 131072) batches.push_back(exporter.take());
   });

@@ -71,6 +71,8 @@ class Operation : public commands::CommandHost {
   commands::LoweredSql lower_prepared(const plan::PlanPtr& plan);
   // Runs SQL whose columns are these types; on_chunk sees every chunk.
   void run_query(const commands::LoweredSql& query, const plan::DataType& type, const std::function<void(duckdb::DataChunk&)>& on_chunk);
+  // The same for the query of a plan: errors say where in the user's text they came from.
+  void run_query(const plan::PlanPtr& plan, const commands::LoweredSql& query, const plan::DataType& type, const std::function<void(duckdb::DataChunk&)>& on_chunk);
 
   Session::Impl& session_;
   storage::SettingsScope storage_;  // the thread of an operation works with its session's credentials
