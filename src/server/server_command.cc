@@ -20,6 +20,7 @@
 #include "clusters/supervisor.h"
 #include "connect/service.h"
 #include "http/listener.h"
+#include "http/openapi.h"
 #include "http/outbound.h"
 #include "http/router.h"
 #include "identity/audit_log.h"
@@ -214,6 +215,7 @@ int run_server(const Arguments& arguments) {
   routes.get("/health", [&](http::Call&) {
     return stopping ? http::json_response({{"status", "unavailable"}}, 503) : http::json_response({{"status", "ok"}});
   }, http::Access::kPublic);
+  routes.get("/openapi.json", [&](http::Call&) { return http::json_response(http::openapi_of(routes, TARN_VERSION)); });
   std::function<std::string()> metrics;
   routes.get("/metrics", [&](http::Call&) {
     http::Response r;
