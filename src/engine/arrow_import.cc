@@ -86,6 +86,11 @@ std::shared_ptr<arrow::ArrayData> relabel(const std::shared_ptr<arrow::ArrayData
   return out;
 }
 
+// Nested data whose layout is another than that of its type: nothing may read it.
+[[noreturn]] void other_layout(const arrow::ArrayData& in, const plan::DataType& type) {
+  throw SparkError(ErrorKind::kSpark, "ARROW_TYPE_MISMATCH", {{"operation", "Arrow data"}, {"outputTypes", type.sql()}, {"actualDataTypes", in.type->ToString()}});
+}
+
 std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& in, const plan::DataType& type) {
   using arrow::Type;
   using plan::TypeId;
@@ -117,6 +122,8 @@ std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& i
       }
       return cast_data(in, want);
     case TypeId::kArray: {
+      if (from != Type::LIST && from != Type::LARGE_LIST && from != Type::FIXED_SIZE_LIST && from != Type::LIST_VIEW && from != Type::LARGE_LIST_VIEW && from != Type::MAP)
+        other_layout(*in, type);
       if (from != Type::LIST && from != Type::LARGE_LIST) return fit(cast_data(in, arrow::list(static_cast<const arrow::BaseListType&>(*in->type).value_type())), type);
       auto out = std::make_shared<arrow::ArrayData>(*in);
       out->child_data = {fit(in->child_data[0], type.element())};
@@ -125,6 +132,7 @@ std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& i
       return out;
     }
     case TypeId::kMap: {
+      if (from != Type::MAP) other_layout(*in, type);
       auto out = std::make_shared<arrow::ArrayData>(*in);
       auto entries = std::make_shared<arrow::ArrayData>(*in->child_data[0]);
       entries->child_data = {fit(entries->child_data[0], type.key()), fit(entries->child_data[1], type.value())};
@@ -136,6 +144,7 @@ std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& i
       return out;
     }
     case TypeId::kStruct: {
+      if (from != Type::STRUCT || (!type.fields().empty() && in->child_data.size() != type.fields().size())) other_layout(*in, type);
       auto out = std::make_shared<arrow::ArrayData>(*in);
       auto names = duckdb_field_names(type);
       arrow::FieldVector fields;
@@ -152,7 +161,9 @@ std::shared_ptr<arrow::ArrayData> fit(const std::shared_ptr<arrow::ArrayData>& i
     }
     case TypeId::kVariant:
     case TypeId::kGeometry:
-    case TypeId::kGeography: return in;
+    case TypeId::kGeography:
+      if (from != want->id() || in->child_data.size() != static_cast<size_t>(want->num_fields())) other_layout(*in, type);
+      return in;
     default:
       if (in->type->Equals(*want)) return in;
       // DuckDB reads the wide and the view layouts of strings as they are.

@@ -35,7 +35,9 @@ class Fingerprint {
     }
     out += std::to_string(static_cast<int>(p.kind)) + ":";
     switch (p.kind) {
-      case PlanKind::kLocalData: data(*as<LocalData>(p).table); break;
+      case PlanKind::kLocalData:
+        if (as<LocalData>(p).table) data(*as<LocalData>(p).table);  // none: no rows
+        break;
       case PlanKind::kValues:
         for (const auto& row : as<Values>(p).rows) list(row);
         break;

@@ -193,7 +193,6 @@ PlanPtr python_table(Analyzer& analyzer, const UserFunction& f, const google::pr
 
   auto call = std::make_shared<TableFunctionCall>(f);
   if (analysis) call->type = analysis->schema;
-  if (call->type.id() != TypeId::kStruct) throw internal_error("a table function must return a struct");
   if (analysis) call->analyze_result = analysis->pickled;
   PlanPtr child;
   for (auto& t : tables) {

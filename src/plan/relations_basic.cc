@@ -126,7 +126,8 @@ PlanPtr Analyzer::relation_node(const sc::Relation& r) {
       u.eval_type = python.eval_type();
       u.deterministic = f.deterministic();
       if (python.has_return_type()) u.type = data_type(python.return_type());
-      if (python.has_return_type() && u.type.id() != TypeId::kStruct) throw internal_error("a table function must return a struct");
+      if (python.has_return_type() && u.type.id() != TypeId::kStruct)
+        throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(u.type.sql())}});
       return python_table(*this, u, f.arguments(), around_, [this](int64_t id) -> const sc::Relation& { return referenced_relation(id); });
     }
     case R::kCommonInlineUserDefinedDataSource: throw not_built("Python data sources");

@@ -56,7 +56,11 @@ std::string TaskHeader::bytes() const {
   Frame out;
   // The part that worker_main.py reads itself.
   nlohmann::json prelude = {{"env", environment}};
-  if (!input_type.empty()) prelude["types"] = {{"input", input_type}, {"output", output_types}, {"table", table_function != nullptr}};
+  if (!input_type.empty()) {
+    auto as_bytes = runner_conf.find("spark.sql.execution.pyspark.binaryAsBytes");
+    prelude["types"] = {{"input", input_type}, {"output", output_types}, {"table", table_function != nullptr},
+                        {"bytes", as_bytes != runner_conf.end() && as_bytes->second == "true"}};
+  }
   if (!directory.empty()) prelude["directory"] = directory;
   if (!archives.empty()) prelude["archives"] = archives;
   out.string(prelude.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -149,7 +149,7 @@ def install_adapters(worker):
             from pyspark.sql.types import _parse_datatype_json_string
 
             fields = _parse_datatype_json_string(TASK["types"]["input"]).fields
-            converters = [ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=False) for f in fields]
+            converters = [ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=TASK["types"]["bytes"]) for f in fields]
             for batch in pa.ipc.open_stream(stream):
                 self.counts.append(batch.num_rows)
                 columns = []

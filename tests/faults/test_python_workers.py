@@ -124,6 +124,25 @@ def test_wrong_results_are_refused(spark):
         spark.range(3).select(udf(lambda v: "text", "int")("id")).collect()
 
 
+def test_nested_results_of_another_layout_harm_nobody(cluster, spark):
+    import pyarrow as pa
+
+    def returns(array):
+        def function(batches):
+            for _ in batches:
+                yield pa.record_batch([array], names=["x"])
+
+        return function
+
+    two = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "b"])
+    none = pa.array([{}], pa.struct([]))
+    for array, declared in ((two, "x struct<b:bigint>"), (none, "x struct<a:bigint>"), (pa.array([1]), "x struct<a:bigint>"), (pa.array([1]), "x array<bigint>"),
+                            (pa.array(["a"]), "x map<string,int>"), (two, "x array<bigint>"), (pa.array([[two[0].as_py()]]), "x array<struct<a:bigint>>")):
+        with pytest.raises(Exception, match="ARROW_TYPE_MISMATCH"):
+            spark.range(1).mapInArrow(returns(array), declared).collect()
+    assert works(spark) and cluster.alive()
+
+
 def test_an_endless_loop_is_interrupted_and_its_process_ends(cluster, spark):
     def endless(v):
         while True:

@@ -5,6 +5,7 @@
 #include "engine/lowering/plan_lowering.h"
 #include "engine/python/python_scan.h"
 #include "engine/python/runtime.h"
+#include "engine/python/worker_errors.h"
 #include "engine/type_mapping.h"
 #include "plan/python_functions.h"
 #include "plan/session_conf.h"
@@ -36,14 +37,13 @@ std::shared_ptr<PythonScan> make_scan(const Context& context, int eval_type) {
   s->large_types = context.conf.flag("spark.sql.execution.arrow.useLargeVarTypes");
   int64_t rows = context.conf.integer("spark.sql.execution.arrow.maxRecordsPerBatch");
   s->max_rows = rows > 0 ? rows : INT32_MAX;
-  s->idle_timeout_ms = context.conf.flag("spark.sql.execution.pyspark.udf.killOnIdleTimeout") ? context.conf.integer("spark.sql.execution.pyspark.udf.idleTimeoutSeconds") : 0;
+  s->idle_timeout_ms = python_functions::idle_timeout_ms(context.conf);
   s->iterator = eval::is_iterator(eval_type);
   s->header.eval_type = eval_type;
   for (const char* key : kRunnerKeys) {
     if (auto value = context.conf.find(key)) s->header.runner_conf[key] = *value;
   }
-  if (context.conf.flag("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled")) s->header.environment["SPARK_SIMPLIFIED_TRACEBACK"] = "1";
-  if (context.conf.flag("spark.sql.execution.pyspark.udf.hideTraceback.enabled")) s->header.environment["SPARK_HIDE_TRACEBACK"] = "1";
+  s->header.environment = python_functions::worker_environment(*context.python, context.conf);
   python_functions::add_files(*context.python);
   s->header.directory = context.python->directory;
   s->header.includes = context.python->includes;
@@ -227,6 +227,7 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
       scan->shape = Shape::kMap;
       for (const auto& a : m.child().output) add(plan::make_ref(a), a.name);
       argument(0);
+      if (context_.conf.flag("spark.sql.execution.arrow.pyspark.validateSchema.enabled")) scan->promised = f.type;
       // Without a list of groupings for its child every row is a partition of its own (of a Python data source).
       if (m.groupings.empty()) {
         scan->task_per_batch = true;

@@ -2,6 +2,7 @@
 
 #include "base/spark_error.h"
 #include "engine/python/runtime.h"
+#include "engine/python/worker_errors.h"
 #include "plan/expression_text.h"
 #include "plan/session_conf.h"
 #include "python/pickle.h"
@@ -80,11 +81,11 @@ Planner::Planner(const std::shared_ptr<Runtime>& runtime, const plan::SessionCon
   header.directory = runtime_->directory;
   header.includes = runtime_->includes;
   header.archives = runtime_->archives;
-  if (conf.flag("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled")) header.environment["SPARK_SIMPLIFIED_TRACEBACK"] = "1";
-  if (conf.flag("spark.sql.execution.pyspark.udf.hideTraceback.enabled")) header.environment["SPARK_HIDE_TRACEBACK"] = "1";
+  header.environment = environment_ = worker_environment(*runtime_, conf);
   if (auto profiler = conf.find("spark.sql.pyspark.dataSource.profiler")) header.conf["spark.sql.pyspark.dataSource.profiler"] = *profiler;
   worker_ = runtime_->pool->take(runtime_->environment);
   worker_->interrupted = [runtime] { return runtime->interrupted(); };
+  worker_->idle_timeout_ms = idle_timeout_ms_ = idle_timeout_ms(conf);
   worker_->send(header.bytes());
 }
 
@@ -96,9 +97,11 @@ void Planner::read(char* to, size_t size) {
   try {
     for (size_t done = 0; done < size;) {
       size_t n = worker_->read(to + done, size - done);
-      if (n == 0) throw python_exception("Python worker exited unexpectedly (crashed): " + worker_->death() + ".");
+      if (n == 0) throw worker_died(*worker_, environment_);
       done += n;
     }
+  } catch (const python::WorkerIdle&) {
+    throw worker_idle(idle_timeout_ms_);
   } catch (const python::WorkerInterrupted&) {
     throw SparkError(ErrorKind::kSpark, "OPERATION_CANCELED");
   }

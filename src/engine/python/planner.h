@@ -1,6 +1,7 @@
 #pragma once
 // Methods of users' classes that run ahead of a query, in a worker of the session: analyze() of table functions, data sources.
 // The requests and answers are those of pyspark.sql.worker's modules.
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -38,6 +39,8 @@ class Planner {
   std::shared_ptr<Runtime> runtime_;
   std::unique_ptr<python::Worker> worker_;
   python::Frame request_;
+  std::map<std::string, std::string> environment_;
+  int64_t idle_timeout_ms_ = 0;
 };
 
 // SparkError TABLE_VALUED_FUNCTION_FAILED_TO_ANALYZE_IN_PYTHON.

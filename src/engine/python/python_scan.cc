@@ -117,12 +117,41 @@ duckdb::unique_ptr<duckdb::LocalTableFunctionState> init_local(duckdb::Execution
 
 std::string type_text(const std::shared_ptr<arrow::DataType>& t) { return t->ToString(); }
 
+// Source: DataType.equalsIgnoreCompatibleNullability.
+bool keeps_promise(const plan::DataType& actual, const plan::DataType& promised) {
+  using plan::TypeId;
+  if (actual.id() != promised.id()) return false;
+  switch (promised.id()) {
+    case TypeId::kArray: return (promised.contains_null() || !actual.contains_null()) && keeps_promise(actual.element(), promised.element());
+    case TypeId::kMap:
+      return (promised.contains_null() || !actual.contains_null()) && keeps_promise(actual.key(), promised.key()) && keeps_promise(actual.value(), promised.value());
+    case TypeId::kStruct:
+      if (actual.fields().size() != promised.fields().size()) return false;
+      for (size_t i = 0; i < promised.fields().size(); ++i) {
+        const auto &a = actual.fields()[i], &p = promised.fields()[i];
+        if (a.name != p.name || (a.nullable && !p.nullable) || !keeps_promise(a.type(), p.type())) return false;
+      }
+      return true;
+    case TypeId::kUdt: return true;
+    default: return actual.same_type(promised);
+  }
+}
+
 // The columns of a batch of results in DuckDB's layout.
 void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<arrow::RecordBatch>& batch) {
   std::vector<std::shared_ptr<arrow::ArrayData>> columns;
   if (python::eval_type::is_struct_result(scan.header.eval_type)) {
     if (batch->num_columns() < 1 || batch->column(0)->type_id() != arrow::Type::STRUCT) {
       throw SparkError::Plain(ErrorKind::kPython, "The Python function returned " + batch->schema()->ToString() + " where a struct is due.");
+    }
+    if (scan.promised) {
+      auto actual = from_arrow(*batch->column(0)->type());
+      if (!keeps_promise(actual, *scan.promised)) {
+        throw SparkError(ErrorKind::kSpark, "ARROW_TYPE_MISMATCH",
+                         {{"operation", scan.header.eval_type == python::eval_type::kMapArrowIter ? "SQL_MAP_ARROW_ITER_UDF" : "SQL_MAP_PANDAS_ITER_UDF"},
+                          {"outputTypes", scan.promised->sql()},
+                          {"actualDataTypes", actual.sql()}});
+      }
     }
     auto flat = std::static_pointer_cast<arrow::StructArray>(batch->column(0))->Flatten();
     if (!flat.ok()) throw internal_error("Arrow: " + flat.status().ToString());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -68,6 +69,7 @@ struct PythonScan {
   std::string side;                   // kCogroups: the column that is 0 for rows of the left side, 1 for the right
   std::vector<std::string> keys, order;   // grouped shapes: keys of groups, further items of ORDER BY
   std::vector<plan::DataType> results;
+  std::optional<plan::DataType> promised;   // kMap: the struct that what comes back must be, names and nullability included
   bool iterator = false;              // one call sees all batches: results need not follow each
   bool outer = false;                 // kTable: a row without results comes once, with nulls
   python::TaskHeader header;

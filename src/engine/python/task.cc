@@ -8,6 +8,7 @@
 
 #include "base/spark_error.h"
 #include "engine/python/python_scan.h"
+#include "engine/python/worker_errors.h"
 
 namespace tarn::engine::python_functions {
 
@@ -95,7 +96,7 @@ template <class F> auto Task::guarded(F&& f) {
   } catch (const WorkerDead&) {
     fail_dead();
   } catch (const python::WorkerIdle&) {
-    throw python_exception("The Python worker has sent nothing for " + std::to_string(scan_.idle_timeout_ms / 1000) + " seconds and was ended.");
+    throw worker_idle(scan_.idle_timeout_ms);
   }
 }
 
@@ -180,7 +181,7 @@ void Task::fail_with_exception() {
   throw python_exception(traceback);
 }
 
-void Task::fail_dead() { throw python_exception("Python worker exited unexpectedly (crashed): " + worker_->death() + "."); }
+void Task::fail_dead() { throw worker_died(*worker_, scan_.header.environment); }
 
 void Task::fail_garbage(const std::string& why) { throw python_exception("The Python worker answered with what is no result: " + why + "."); }
 

@@ -1,0 +1,29 @@
+#pragma once
+// What tasks and planners have in common: the environment of a worker's process, and what is said when it ends or keeps silent.
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace tarn {
+class SparkError;
+}
+namespace tarn::plan {
+class SessionConf;
+}
+namespace tarn::python {
+class Worker;
+}
+
+namespace tarn::engine::python_functions {
+
+struct Runtime;
+
+// Variables of the process during a task: how tracebacks are written, where faulthandler writes them.
+std::map<std::string, std::string> worker_environment(const Runtime& runtime, const plan::SessionConf& conf);
+// How long a worker may keep silent; 0: for ever.
+int64_t idle_timeout_ms(const plan::SessionConf& conf);
+// Ends the process. environment: of worker_environment().
+SparkError worker_died(python::Worker& worker, const std::map<std::string, std::string>& environment);
+SparkError worker_idle(int64_t timeout_ms);
+
+}  // namespace tarn::engine::python_functions
