@@ -17,7 +17,9 @@ constexpr size_t kMaxUnfinished = 100;        // commands of one context
 constexpr size_t kMaxFinished = 200;          // whose results are kept
 constexpr size_t kMaxText = 2 << 20;
 constexpr size_t kTextSlack = 256 << 10;      // kept beyond it, so that a value at the cut is still seen whole
-constexpr size_t kMaxImages = 50;
+constexpr size_t kMaxImages = 50, kMaxImageBytes = 16 << 20;   // of one command
+constexpr size_t kMaxTable = 8 << 20;         // the driver keeps to less; code that speaks in its place is not believed
+constexpr size_t kMaxKept = 64 << 20;         // results of one context
 constexpr std::string_view kTruncated = "\n*** WARNING: the output was truncated ***\n";
 
 void remove_folder(const std::string& path) {
@@ -62,11 +64,15 @@ class ExecutionContexts::Command : public CellListener {
     if (kind == "stream") {
       add(o.value("text", ""));
     } else if (kind == "table") {
+      bool too_large = o.value("rows", Json::array()).dump(-1, ' ', false, Json::error_handler_t::replace).size() > kMaxTable;
+      if (too_large) o["rows"] = Json::array(), o["truncated"] = true;
       table_ = {{"resultType", "table"}, {"schema", o.value("schema", Json::array())}, {"data", o.value("rows", Json::array())},
                 {"truncated", o.value("truncated", false)}, {"isJsonSchema", true}};
       last_ = "table";
     } else if (kind == "image") {
-      if (images_.size() < kMaxImages) images_.push_back("data:" + o.value("mime", "image/png") + ";base64," + o.value("data", ""));
+      std::string url = "data:" + o.value("mime", "image/png") + ";base64," + o.value("data", "");
+      image_bytes_ += url.size();
+      if (images_.empty() || (images_.size() < kMaxImages && image_bytes_ <= kMaxImageBytes)) images_.push_back(std::move(url));
       else lost_ = true;
       last_ = "image";
     } else {
@@ -117,6 +123,7 @@ class ExecutionContexts::Command : public CellListener {
       if (r["resultType"] != "image" && r["resultType"] != "images") values.redact(&r);
       // Not of the API, which knows one result a command: what was printed besides.
       if (!shows_text && !text.empty()) r["text"] = text;
+      size_ = r.dump(-1, ' ', false, Json::error_handler_t::replace).size();
       state_.results = std::move(r);
       state_.status = end.status == S::kCancelled ? CommandState::Status::kCancelled : CommandState::Status::kFinished;
       table_ = nullptr;
@@ -133,9 +140,10 @@ class ExecutionContexts::Command : public CellListener {
     std::lock_guard lock(mu_);
     return state_;
   }
-  bool has_ended() const {
+  // The bytes of its results; nullopt while it has not ended.
+  std::optional<size_t> kept() const {
     std::lock_guard lock(mu_);
-    return ended();
+    return ended() ? std::optional(size_) : std::nullopt;
   }
 
  private:
@@ -150,6 +158,7 @@ class ExecutionContexts::Command : public CellListener {
   Json table_;                     // guarded by mu_
   std::vector<std::string> images_;// guarded by mu_
   bool lost_ = false;              // guarded by mu_: something was too much
+  size_t image_bytes_ = 0, size_ = 0;   // guarded by mu_
 };
 
 ExecutionContexts::ExecutionContexts(Supervisor& supervisor, Environments& environments, secrets::Redactor& redactor, ContextHooks hooks)
@@ -255,15 +264,25 @@ std::string ExecutionContexts::execute(const http::Principal& caller, const std:
   std::string id = random_hex(16);
   {
     std::lock_guard lock(c->mu);
-    size_t unfinished = 0, finished = 0;
-    for (const auto& [_, other] : c->commands) (other->has_ended() ? finished : unfinished) += 1;
+    size_t unfinished = 0, finished = 0, bytes = 0;
+    for (const auto& [_, other] : c->commands) {
+      auto kept = other->kept();
+      if (kept) ++finished, bytes += *kept;
+      else ++unfinished;
+    }
     if (unfinished >= kMaxUnfinished) {
       supervisor_.end_use(cluster);
       throw RestError(429, "TooManyCommands", "Too many commands of this context wait.");
     }
-    for (auto it = c->commands.begin(); finished >= kMaxFinished && it != c->commands.end();) {
-      if (it->second->has_ended()) it = c->commands.erase(it), --finished;
-      else ++it;
+    for (auto it = c->commands.begin(); (finished >= kMaxFinished || bytes > kMaxKept) && it != c->commands.end();) {
+      auto kept = it->second->kept();
+      if (!kept) {
+        ++it;
+        continue;
+      }
+      bytes -= *kept;
+      --finished;
+      it = c->commands.erase(it);
     }
     c->commands.emplace_back(id, command);
   }

@@ -252,6 +252,11 @@ except Exception as e:
     assert "secrets:" in help and "refreshMounts" in help and "mount_point" in help
 
 
+def test_mounts_that_cannot_be_made_say_so(python):
+    assert python.text("print(dbutils.fs.mounts(), any(m.mountPoint == '/mnt/x' for m in dbutils.fs.mounts()))") == "[] False"
+    assert "UnsupportedOperationException" in python.run("dbutils.fs.mount('abfss://c@a.dfs.core.windows.net/', '/mnt/x', extra_configs={'k': 'v'})").results.summary
+
+
 def test_summarize_shows_every_column(python):
     r = python.run("dbutils.data.summarize(spark.sql('select id, cast(id as string) as s, array(id) as a from range(10)'), True)").results
     assert r.result_type == ResultType.TABLE
@@ -375,3 +380,26 @@ def test_functions_of_the_api_and_of_sql_are_the_same(server, python):  # noqa: 
         create("bad", "return 1", routine_body=k.CreateFunctionRoutineBody.EXTERNAL)
     w.functions.delete("fun.s.plus1")
     assert "UNRESOLVED_ROUTINE" in python.run("%sql select fun.s.plus1(1)").results.summary
+
+
+def test_code_reaches_a_workspace_with_tls(tmp_path):
+    """Its connection inside the machine is of its own, without TLS: certificates are made for the name that others use."""
+    from test_workspace import Server
+
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=workspace.example.com", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
+    os.chmod(tmp_path / "key.pem", 0o600)
+    before = os.environ.get("REQUESTS_CA_BUNDLE")
+    os.environ["REQUESTS_CA_BUNDLE"] = str(tmp_path / "cert.pem")
+    try:
+        s = Server(tmp_path / "home", "--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+        s.url = s.url.replace("127.0.0.1", "localhost")
+        w = s.client(token=s.token)
+        cluster = w.clusters.create(cluster_name="c", spark_version=w.clusters.spark_versions().versions[0].key, num_workers=0).result(timeout=timedelta(seconds=90)).cluster_id
+        c = Context(w, cluster)
+        assert c.text("print(spark.range(4).count(), dbutils.fs.mkdirs('/tmp/tls'))") == "4 True"
+        assert s.stop() == 0
+    finally:
+        os.environ.pop("REQUESTS_CA_BUNDLE")
+        if before is not None:
+            os.environ["REQUESTS_CA_BUNDLE"] = before

@@ -25,6 +25,10 @@ def _java(error: ApiError, path: str) -> ExecutionError:
     return ExecutionError(f"{kind}: {error.message or path}")
 
 
+def _no_mounts() -> ExecutionError:
+    return ExecutionError("java.lang.UnsupportedOperationException: this workspace has no mounts: name the storage by its URI (abfss://…, wasbs://…, s3a://…)")
+
+
 class _Remote:
     """dbfs:/ and /Volumes through the dbfs API."""
 
@@ -249,6 +253,8 @@ class FileSystem(Utility):
             self._api.post("/api/2.0/dbfs/mounts/create", source=source, mount_point=mount_point, encryption_type=encryption_type or "",
                            extra_configs=extra_configs or {}, update=update)
         except ApiError as e:
+            if e.error_code == "ENDPOINT_NOT_FOUND":
+                raise _no_mounts() from None
             if e.error_code == "RESOURCE_ALREADY_EXISTS":
                 raise ExecutionError(f"java.rmi.RemoteException: java.lang.IllegalArgumentException: requirement failed: Directory already mounted: {mount_point}") from None
             raise _java(e, mount_point) from None
@@ -259,6 +265,8 @@ class FileSystem(Utility):
         try:
             self._api.post("/api/2.0/dbfs/mounts/delete", mount_point=mount_point)
         except ApiError as e:
+            if e.error_code == "ENDPOINT_NOT_FOUND":
+                raise _no_mounts() from None
             if e.status == 404:
                 raise ExecutionError(f"java.rmi.RemoteException: java.lang.IllegalArgumentException: requirement failed: Directory not mounted: {mount_point}") from None
             raise _java(e, mount_point) from None
@@ -267,7 +275,12 @@ class FileSystem(Utility):
 
     def mounts(self) -> list[MountInfo]:
         """What is mounted: MountInfo(mountPoint, source, encryptionType)."""
-        found = self._api.get("/api/2.0/dbfs/mounts/list").get("mounts", [])
+        try:
+            found = self._api.get("/api/2.0/dbfs/mounts/list").get("mounts", [])
+        except ApiError as e:
+            if e.error_code == "ENDPOINT_NOT_FOUND":   # a workspace that has none
+                return []
+            raise _java(e, "/mnt") from None
         return [MountInfo(m["mount_point"], m["source"], m.get("encryption_type", "")) for m in found]
 
     def refreshMounts(self) -> bool:
