@@ -247,7 +247,11 @@ plan::DataType stated_type(const sc::DataType& type, const Session::Impl& sessio
 }
 
 void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Impl& session) {
-  if (!f.has_python_udf()) throw not_built("functions in Java and Scala");
+  // There is no Java virtual machine that could have the class.
+  if (f.has_java_udf()) {
+    throw analysis_error("CANNOT_LOAD_FUNCTION_CLASS", {{"className", f.java_udf().class_name()}, {"functionName", quote_identifier(f.function_name())}});
+  }
+  if (!f.has_python_udf()) throw not_built("functions in Scala");
   const auto& python = f.python_udf();
   auto function = std::make_shared<plan::UserFunction>();
   function->name = f.function_name();

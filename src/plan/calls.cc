@@ -7,6 +7,7 @@
 #include "plan/search_path.h"
 #include "plan/function_signature.h"
 #include "plan/internal_functions.h"
+#include "plan/python_tables.h"
 
 namespace tarn::plan {
 
@@ -370,6 +371,7 @@ ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_
         if (std::string_view(env.clause) == clause) throw analysis_error("UNSUPPORTED_GENERATOR.OUTSIDE_SELECT", {{"plan", std::string("'") + clause}});
       throw analysis_error("UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS", {{"expression", quote_sql(text)}});
     }
+  if (is_aggregate && !window_function) check_aggregate_arguments(name, args);
   if (user) return user_call(*user, std::move(args), std::move(names));
   if (sql_function) return inline_sql_function(*sql_function, std::move(args), names);
 
@@ -480,6 +482,7 @@ ExprPtr Analyzer::user_call(const UserFunction& f, std::vector<ExprPtr> args, st
   bool any = std::any_of(names.begin(), names.end(), [](const std::string& s) { return !s.empty(); });
   if (any) {
     names.resize(args.size());
+    check_argument_names(f.name, names, case_sensitive_);
     n->argument_names = std::move(names);
   }
   n->children = std::move(args);

@@ -12,13 +12,28 @@ namespace {
 
 using Ids = std::set<ExprId>;
 
-void split(const ExprPtr& condition, std::vector<Ids>& out) {
+// What a condition and what each Python function in it reads.
+struct Part {
+  Ids ids;
+  std::vector<Ids> functions;
+};
+
+Ids ids_of(const Expression& e) {
+  auto ids = referenced_ids(e);
+  return {ids.begin(), ids.end()};
+}
+
+void split(const ExprPtr& condition, std::vector<Part>& out) {
   if (auto* c = try_as<Call>(*condition); c && c->function && c->function->name() == "and") {
     for (const auto& part : c->children) split(part, out);
     return;
   }
-  auto ids = referenced_ids(*condition);
-  out.emplace_back(ids.begin(), ids.end());
+  Part part{ids_of(*condition), {}};
+  any_of(*condition, [&](const Expression& e) {
+    if (e.kind == ExprKind::kUserFunction) part.functions.push_back(ids_of(e));
+    return false;
+  });
+  out.push_back(std::move(part));
 }
 
 Ids outputs(const LogicalPlan& p) {
@@ -38,7 +53,7 @@ bool constant_false(const Join& j) {
 }
 
 // above: what filters over an inner join ask for, which the optimizer would move into it.
-void check(const PlanPtr& plan, std::vector<Ids> above) {
+void check(const PlanPtr& plan, std::vector<Part> above) {
   if (auto* f = try_as<Filter>(*plan)) {
     split(f->condition, above);
     check(plan->children[0], std::move(above));
@@ -57,7 +72,10 @@ void check(const PlanPtr& plan, std::vector<Ids> above) {
   const bool checked = j->type == JoinType::kInner || j->type == JoinType::kLeftOuter || j->type == JoinType::kRightOuter || j->type == JoinType::kFullOuter;
   if (checked && !j->lateral && !constant_false(*j)) {
     Ids left = outputs(*plan->children[0]), right = outputs(*plan->children[1]);
-    if (std::none_of(above.begin(), above.end(), [&](const Ids& ids) { return meets(ids, left) && meets(ids, right); })) {
+    auto both = [&](const Ids& ids) { return meets(ids, left) && meets(ids, right); };
+    // A Python function over columns of both sides is computed over their product.
+    auto joins = [&](const Part& part) { return both(part.ids) && std::none_of(part.functions.begin(), part.functions.end(), both); };
+    if (std::none_of(above.begin(), above.end(), joins)) {
       const char* const names[] = {"INNER", "CROSS", "LEFT OUTER", "RIGHT OUTER", "FULL OUTER", "LEFT SEMI", "LEFT ANTI"};
       auto text = [](const PlanPtr& p) {
         std::string s = tree_string(*p);

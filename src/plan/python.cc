@@ -1,5 +1,5 @@
 // Python functions over rows: their node carries the pickled command to the engine.
-#include "plan/analyzer_impl.h"
+#include "plan/python_tables.h"
 
 namespace tarn::plan {
 
@@ -32,6 +32,8 @@ ExprPtr Analyzer::python_function(const sc::CommonInlineUserDefinedFunction& f, 
   }
   for (const auto& n : names)
     if (!n.empty()) u->argument_names = names;
+  check_argument_names(u->name, u->argument_names, case_sensitive_);
+  if (aggregate) check_aggregate_arguments(u->name, args);
   u->children = std::move(args);
   return u;
 }
@@ -111,6 +113,9 @@ PlanPtr Analyzer::co_group_map(const sc::CoGroupMap& g) {
     return out;
   };
   auto lk = keys(left, g.input_grouping_expressions()), rk = keys(right, g.other_grouping_expressions());
+  if (lk.size() != rk.size())
+    throw SparkError::Plain(ErrorKind::kIllegalArgument,
+                            "requirement failed: Cogroup keys must have same size: " + std::to_string(lk.size()) + " != " + std::to_string(rk.size()));
   auto p = python_map(user_function(g.func()), {left, right});
   p->groupings = {std::move(lk), std::move(rk)};
   return p;

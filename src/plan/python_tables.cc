@@ -14,19 +14,6 @@ bool is_table_argument(const sc::Expression& e) {
   return e.has_subquery_expression() && e.subquery_expression().subquery_type() == sc::SubqueryExpression::SUBQUERY_TYPE_TABLE_ARG;
 }
 
-// Named arguments come last and once each.
-void check_names(const std::string& function, const std::vector<std::string>& names, bool case_sensitive) {
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty() && i > 0 && !names[i - 1].empty())
-      throw analysis_error("UNEXPECTED_POSITIONAL_ARGUMENT", {{"routineName", quote_identifier(function)}, {"parameterName", quote_identifier(names[i - 1])}});
-    for (size_t k = 0; k < i && !names[i].empty(); ++k) {
-      if (same_name(names[k], names[i], case_sensitive))
-        throw analysis_error("DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE",
-                             {{"routineName", quote_identifier(function)}, {"parameterName", quote_identifier(names[i])}});
-    }
-  }
-}
-
 void check_analysis(const TableFunctionAnalysis& a, const std::string& function, const sc::SubqueryExpression::TableArgOptions& options) {
   auto invalid = [&](const char* reason) {
     return analysis_error("TABLE_VALUED_FUNCTION_REQUIRED_METADATA_INVALID", {{"functionName", function}, {"reason", reason}});
@@ -132,6 +119,27 @@ PlanPtr table_argument(Analyzer& analyzer, PlanPtr input, const sc::SubqueryExpr
 
 }  // namespace
 
+void check_argument_names(const std::string& function, const std::vector<std::string>& names, bool case_sensitive) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty() && i > 0 && !names[i - 1].empty())
+      throw analysis_error("UNEXPECTED_POSITIONAL_ARGUMENT", {{"routineName", quote_identifier(function)}, {"parameterName", quote_identifier(names[i - 1])}});
+    for (size_t k = 0; k < i && !names[i].empty(); ++k) {
+      if (same_name(names[k], names[i], case_sensitive))
+        throw analysis_error("DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE",
+                             {{"routineName", quote_identifier(function)}, {"parameterName", quote_identifier(names[i])}});
+    }
+  }
+}
+
+void check_aggregate_arguments(const std::string& function, const std::vector<ExprPtr>& arguments) {
+  for (const auto& a : arguments) {
+    if (!a || !find_python(*a) || is_deterministic(*a)) continue;
+    std::string text = function + "(";
+    for (size_t i = 0; i < arguments.size(); ++i) text += (i ? ", " : "") + (arguments[i] ? pretty_sql(*arguments[i]) : "");
+    throw analysis_error("AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION", {{"sqlExpr", quote_sql(text + ")")}});
+  }
+}
+
 PlanPtr python_table(Analyzer& analyzer, const UserFunction& f, const google::protobuf::RepeatedPtrField<sc::Expression>& list, const Scope* around,
                      const std::function<const sc::Relation&(int64_t)>& referenced) {
   Scope none({}, around, analyzer.case_sensitive());
@@ -166,7 +174,7 @@ PlanPtr python_table(Analyzer& analyzer, const UserFunction& f, const google::pr
     names.resize(arguments.size());
     if (named) names.back() = a.named_argument_expression().key();
   }
-  check_names(f.name, names, analyzer.case_sensitive());
+  check_argument_names(f.name, names, analyzer.case_sensitive());
 
   std::optional<TableFunctionAnalysis> analysis;
   if (is_polymorphic(f)) {

@@ -195,6 +195,37 @@ def test_cogrouped_functions(spark):
     assert sorted(values(got)) == [("", 20), ("a", 0), ("bc", 10)]
 
 
+def test_sides_of_a_cogroup_have_as_many_keys(spark):
+    from pyspark.errors import IllegalArgumentException
+
+    df = spark.range(3).selectExpr("id AS a", "id AS b")
+    with pytest.raises(IllegalArgumentException, match="requirement failed: Cogroup keys must have same size: 2 != 1"):
+        df.groupBy("a", "b").cogroup(df.groupBy("a")).applyInPandas(lambda x, y: x, "a bigint, b bigint").collect()
+
+
+def test_arguments_of_functions_are_checked(spark):
+    from pyspark.errors import AnalysisException
+
+    spark.udf.register("py_minus", lambda a, b: a - b, "bigint")
+    random = udf(lambda v: v, "bigint").asNondeterministic()
+    for sql, condition in (("SELECT py_minus(a => 1, a => 2)", "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE"),
+                           ("SELECT py_minus(a => 1, 2)", "UNEXPECTED_POSITIONAL_ARGUMENT")):
+        with pytest.raises(AnalysisException) as error:
+            spark.sql(sql).collect()
+        assert error.value.getCondition() == condition
+    with pytest.raises(AnalysisException, match="AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION"):
+        spark.range(3).groupBy("id").agg(F.sum(random("id"))).collect()
+    with pytest.raises(AnalysisException, match="CANNOT_LOAD_FUNCTION_CLASS"):
+        spark.udf.registerJavaFunction("py_java", "no.such.Class")
+
+
+def test_little_data_is_one_call_of_an_iterator(spark):
+    def count(batches):
+        yield pd.DataFrame({"n": [sum(len(b) for b in batches)]})
+
+    assert values(spark.range(1000).mapInPandas(count, "n bigint")) == [(1000,)]
+
+
 def test_functions_in_filters_joins_and_subqueries(spark):
     even = udf(lambda v: v % 2 == 0, "boolean")
     same = udf(lambda a, b: a == b, "boolean")

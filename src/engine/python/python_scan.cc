@@ -7,7 +7,9 @@
 #include <arrow/type.h>
 
 #include <atomic>
+#include <chrono>
 #include <deque>
+#include <thread>
 #include <unordered_map>
 
 #include "base/spark_error.h"
@@ -38,6 +40,7 @@ std::mutex& registry_mu = *new std::mutex;
 std::unordered_map<uint64_t, std::shared_ptr<const PythonScan>>& registry = *new std::unordered_map<uint64_t, std::shared_ptr<const PythonScan>>;
 uint64_t next_handle = 1;  // guarded by registry_mu, as is registry
 
+constexpr uint64_t kOneCall = 65536;  // rows that one call of a function over iterators gets before a second one begins
 constexpr size_t kSentAhead = 2;      // batches at a worker that have not been answered, unless it asks for more
 
 struct BindData : duckdb::TableFunctionData {
@@ -51,6 +54,9 @@ struct GlobalState : duckdb::GlobalTableFunctionState {
   std::atomic<bool> failed{false};        // some thread has: the others need not wait for their workers
   std::atomic<bool> ran_empty{false};     // a function over whole partitions is called even if there are no rows
   std::atomic<int> partitions{0};
+  std::atomic<uint64_t> handed{0};        // rows that have been taken from the input
+  std::atomic<bool> input_ended{false};
+  std::atomic<bool> first_taken{false};   // some thread begins, or has begun, with the input
   idx_t MaxThreads() const override { return threads; }
 };
 
@@ -332,8 +338,18 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
       }
       if (more || (!scan.task_per_batch && (scan.iterator || scan.shape != Shape::kRows))) {
         if (scan.task_per_batch && gathered()) return;  // under the number of their own batch
+        if (scan.iterator && !scan.task_per_batch && !l.task && g.threads > 1) {
+          // The rows of little data are seen by one call, as those of one partition. Not for long: a query that has enough rows may wait for this thread.
+          if (g.first_taken.exchange(true)) {
+            for (int ms = 0; ms < 100 && g.handed.load() < kOneCall && !g.input_ended.load() && !g.failed.load(); ++ms) {
+              if (l.context.IsInterrupted()) throw duckdb::InterruptException();
+              std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            }
+          }
+        }
         auto batch = g.input->next();
         if (batch) {
+          if (batch->rows) g.handed += static_cast<uint64_t>(batch->rows->num_rows());
           if (!l.task) {
             l.task = std::make_unique<Task>(scan, g.partitions++, [&context = l.context, &g] { return context.IsInterrupted() || g.failed.load(); });
           }
@@ -346,6 +362,7 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
           continue;
         }
         l.input_done = true;
+        g.input_ended = true;
         if (!l.task) {
           if (scan.task_per_batch || scan.shape != Shape::kMap || g.partitions.load() > 0 || g.ran_empty.exchange(true)) {
             l.done = true;
