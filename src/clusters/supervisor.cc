@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view kReady = "tarn cluster ready sc://";
 constexpr int kGraceSeconds = 20;
+constexpr int kMomentMs = 2'000;
 
 std::string tail_of(const std::string& path, size_t bytes) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -262,9 +263,18 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       changed_.notify_all();
       return;
     }
+    bool hurry = !stopping_;
     lock.unlock();
     for (auto* w : watchers_) w->ended(r->id);   // first: what runs in them should not see the engine go
-    stop_child(child.pid, kGraceSeconds);
+    bool gone = false;
+    if (hurry) {   // somebody wants it ended: queries have a moment, then the second signal cancels them
+      ::kill(child.pid, SIGTERM);
+      for (int i = 0; i < kMomentMs / 20 && !gone; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        gone = ::waitpid(child.pid, &status, WNOHANG) == child.pid;
+      }
+    }
+    if (!gone) stop_child(child.pid, kGraceSeconds);
     lock.lock();
     if (r->wanted && !stopping_) {
       r->again = false;

@@ -206,3 +206,22 @@ def test_a_cluster_that_dies_ends_its_calls(server, cluster_id):
     while metric(server, "tarn_grpc_calls_open") > 0 and time.time() < limit:
         time.sleep(0.1)
     assert metric(server, "tarn_grpc_calls_open") == 0
+
+
+def test_a_cluster_that_is_terminated_does_not_wait_for_its_queries(server):
+    from pyspark.sql.connect.proto import base_pb2 as pb
+    from pyspark.sql.connect.proto import relations_pb2 as rel
+
+    w = server.w
+    cluster = w.clusters.create(cluster_name="short", spark_version=w.clusters.spark_versions().versions[0].key, num_workers=0).result(timeout=timedelta(seconds=90)).cluster_id
+    channel, service, metadata = stub(server, cluster)
+    plan = pb.Plan(root=rel.Relation(sql=rel.SQL(query="select max(id) from range(10000000000000)")))
+    call = service.ExecutePlan(pb.ExecutePlanRequest(session_id=str(uuid.uuid4()), user_context=pb.UserContext(user_id="x"), plan=plan), metadata=metadata)
+    time.sleep(1)
+    start = time.time()
+    w.clusters.delete(cluster).result(timeout=timedelta(seconds=60))
+    assert time.time() - start < 12
+    with pytest.raises(grpc.RpcError):
+        for _ in call:
+            pass
+    channel.close()
