@@ -65,12 +65,10 @@ def with_widgets(text: str, values: dict[str, str]) -> tuple[str, dict[str, str]
     """Replaces ${name} of widgets (outside of names it knows everything stays) and finds the parameter markers :name that widgets answer."""
     text = re.sub(r"\$\{([\w.\-]+)\}|\$([A-Za-z_]\w*)\b", lambda m: values.get(m.group(1) or m.group(2), m.group(0)), text)
     used: dict[str, str] = {}
-    previous = ""
     for token, at, _end in _tokens(text):
         if re.fullmatch(r"[A-Za-z_]\w*", token) and at > 0 and text[at - 1] == ":" and not (at > 1 and (text[at - 2] == ":" or text[at - 2].isalnum() or text[at - 2] in "_`)]\"")):
             if token in values:
                 used[token] = values[token]
-        previous = token
     return text, used
 
 
