@@ -68,26 +68,7 @@ void collect_files(const plan::LogicalPlan& p, std::set<std::string>& files) {
   for (const auto& c : p.children) collect_files(*c, files);
 }
 
-std::string level_name(const sc::StorageLevel& level) {
-  std::string name;
-  if (level.use_memory() && level.use_disk()) name = "MEMORY_AND_DISK";
-  else if (level.use_disk()) name = "DISK_ONLY";
-  else if (level.use_memory()) name = "MEMORY_ONLY";
-  else name = "NONE";
-  if (level.use_off_heap()) name = "OFF_HEAP";
-  if (level.deserialized() && level.use_memory()) name += "_DESER";
-  if (level.replication() > 1) name += "_" + std::to_string(level.replication());
-  return name;
-}
-
-void set_level(const std::string& name, sc::StorageLevel* level) {
-  bool off_heap = name.starts_with("OFF_HEAP");
-  level->set_use_disk(off_heap || name.find("DISK") != std::string::npos);
-  level->set_use_memory(off_heap || name.find("MEMORY") != std::string::npos);
-  level->set_use_off_heap(off_heap);
-  level->set_deserialized(name.find("_DESER") != std::string::npos);
-  level->set_replication(name.ends_with("_3") ? 3 : name.ends_with("_2") ? 2 : 1);
-}
+FingerprintContext fingerprint_context(const Session::Impl& session) { return {session.conf.time_zone(), session.id}; }
 
 sc::Plan plan_of(const sc::Relation& relation) {
   sc::Plan plan;
@@ -163,19 +144,20 @@ void Session::analyze(const sc::AnalyzePlanRequest& request, sc::AnalyzePlanResp
       return;
     }
     case R::kPersist: {
-      std::string level = request.persist().has_storage_level() ? level_name(request.persist().storage_level()) : "MEMORY_AND_DISK_DESER";
-      session.engine->cache.add(analyzed(plan_of(request.persist().relation()), session), level);
+      StorageLevel level = request.persist().has_storage_level() ? StorageLevel::from_proto(request.persist().storage_level())
+                                                                 : StorageLevel::named(session.conf.text("spark.sql.defaultCacheStorageLevel"));
+      session.engine->cache.add(analyzed(plan_of(request.persist().relation()), session), level, fingerprint_context(session));
       response->mutable_persist();
       return;
     }
     case R::kUnpersist: {
-      session.engine->cache.remove(analyzed(plan_of(request.unpersist().relation()), session));
+      session.engine->cache.remove(analyzed(plan_of(request.unpersist().relation()), session), false, fingerprint_context(session));
       response->mutable_unpersist();
       return;
     }
     case R::kGetStorageLevel: {
-      auto entry = session.engine->cache.find(*analyzed(plan_of(request.get_storage_level().relation()), session));
-      set_level(entry ? entry->storage_level : "NONE", response->mutable_get_storage_level()->mutable_storage_level());
+      auto entry = session.engine->cache.find(*analyzed(plan_of(request.get_storage_level().relation()), session), fingerprint_context(session));
+      (entry ? entry->level : StorageLevel()).to_proto(response->mutable_get_storage_level()->mutable_storage_level());
       return;
     }
     case R::kJsonToDdl: {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 
 #include "base/log.h"
+#include "base/spark_error.h"
 #include "duckdb.hpp"
 #include "engine/database.h"
 #include "engine/plan_fingerprint.h"
@@ -14,19 +16,39 @@ namespace {
 
 std::atomic<uint64_t> next_table{1};
 
-bool reads(const plan::LogicalPlan& p, const std::string& location) {
-  if (auto* scan = plan::try_as<plan::Scan>(p)) {
-    if (scan->relation->fingerprint().find(location) != std::string::npos) return true;
-    for (const auto& f : scan->relation->input_files()) {
-      if (f.find(location) != std::string::npos) return true;
-    }
+// The path itself or something below it, not "/t10" for "/t1".
+bool mentions(const std::string& text, const std::string& path) {
+  if (path.empty()) return false;
+  for (size_t at = text.find(path); at != std::string::npos; at = text.find(path, at + 1)) {
+    size_t end = at + path.size();
+    if (path.back() == '/' || end == text.size()) return true;
+    unsigned char next = static_cast<unsigned char>(text[end]);
+    if (!std::isalnum(next) && next != '_' && next != '-' && next != '.' && next < 0x80) return true;
   }
-  return std::any_of(p.children.begin(), p.children.end(), [&](const auto& c) { return reads(*c, location); });
+  return false;
+}
+
+bool reads(const plan::PlanPtr& plan, const std::string& location) {
+  bool found = false;
+  plan::visit_plan(plan, [&](const plan::PlanPtr& p) {
+    if (auto* scan = plan::try_as<plan::Scan>(*p)) found = found || mentions(scan->relation->fingerprint(), location);
+    return !found;
+  });
+  return found;
+}
+
+bool contains(const plan::PlanPtr& plan, const std::string& key, const FingerprintContext& context) {
+  bool found = false;
+  plan::visit_plan(plan, [&](const plan::PlanPtr& p) {
+    found = found || plan_fingerprint(*p, &context) == key;
+    return !found;
+  });
+  return found;
 }
 
 }  // namespace
 
-KeptTable::KeptTable(Database& database) : database_(database), name_("memory.main.kept_" + std::to_string(next_table++)) {}
+KeptTable::KeptTable(Database& database, const std::string& schema) : database_(database), name_(schema + ".kept_" + std::to_string(next_table++)) {}
 
 KeptTable::~KeptTable() {
   try {
@@ -37,42 +59,61 @@ KeptTable::~KeptTable() {
   }
 }
 
-void CacheStore::add(const plan::PlanPtr& plan, const std::string& storage_level) {
-  std::string key = plan_fingerprint(*plan, true);
+std::shared_ptr<KeptTable> CacheStore::new_table(const StorageLevel& level) {
+  if (!level.disk_only()) return std::make_shared<KeptTable>(database_, "memory.main");
+  std::call_once(attached_, [&] {
+    std::filesystem::create_directories(spill_);
+    std::string file = spill_ + "/kept.db";
+    std::string quoted;
+    for (char c : file) quoted += c == '\'' ? "\'\'" : std::string(1, c);
+    auto result = database_.connect()->Query("ATTACH '" + quoted + "' AS kept_on_disk");
+    if (result->HasError()) throw internal_error("the file of persisted data cannot be made: " + result->GetError());
+  });
+  return std::make_shared<KeptTable>(database_, "kept_on_disk.main");
+}
+
+// Takes entries out. Their tables are dropped by the caller's copy, after the lock.
+template <class Condition> CacheStore::Entries CacheStore::take(Condition condition) {
+  Entries gone;
+  std::lock_guard lock(mu_);
+  std::erase_if(entries_, [&](const auto& e) {
+    if (!condition(*e)) return false;
+    gone.push_back(e);
+    return true;
+  });
+  return gone;
+}
+
+void CacheStore::add(const plan::PlanPtr& plan, StorageLevel level, const FingerprintContext& context) {
+  if (level.none()) return;
+  std::string key = plan_fingerprint(*plan, &context);
   std::lock_guard lock(mu_);
   for (const auto& e : entries_) {
-    if (e->key == key) return;
+    if (e->key != key) continue;
+    e->sessions.insert(context.session);
+    return;
   }
   auto entry = std::make_shared<Entry>();
   entry->key = std::move(key);
   entry->plan = plan;
-  entry->storage_level = storage_level;
+  entry->level = level;
+  entry->sessions = {context.session};
   entries_.push_back(std::move(entry));
 }
 
-bool CacheStore::remove(const plan::PlanPtr& plan) {
-  std::string key = plan_fingerprint(*plan, true);
-  std::vector<std::shared_ptr<Entry>> gone;  // dropped after the lock
-  std::lock_guard lock(mu_);
-  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if ((*it)->key != key) continue;
-    gone.push_back(*it);
-    entries_.erase(it);
-    return true;
-  }
-  return false;
+bool CacheStore::remove(const plan::PlanPtr& plan, bool cascade, const FingerprintContext& context) {
+  std::string key = plan_fingerprint(*plan, &context);
+  return !take([&](const Entry& e) { return e.key == key || (cascade && contains(e.plan, key, context)); }).empty();
 }
 
-std::shared_ptr<CacheStore::Entry> CacheStore::find(const plan::LogicalPlan& plan) const {
+std::shared_ptr<CacheStore::Entry> CacheStore::find(const plan::LogicalPlan& plan, const FingerprintContext& context) const {
   {
     // Most plans are not cached: compare roots before the whole text is made.
     std::lock_guard lock(mu_);
-    bool candidate = std::any_of(entries_.begin(), entries_.end(), [&](const auto& e) {
-      return e->plan->kind == plan.kind && e->plan->output.size() == plan.output.size() && e->plan->children.size() == plan.children.size();
-    });
+    bool candidate = std::any_of(entries_.begin(), entries_.end(), [&](const auto& e) { return may_be_equal(*e->plan, plan); });
     if (!candidate) return nullptr;
   }
-  std::string key = plan_fingerprint(plan, true);
+  std::string key = plan_fingerprint(plan, &context);
   std::lock_guard lock(mu_);
   for (const auto& e : entries_) {
     if (e->key == key) return e;
@@ -81,55 +122,60 @@ std::shared_ptr<CacheStore::Entry> CacheStore::find(const plan::LogicalPlan& pla
 }
 
 void CacheStore::clear() {
-  std::vector<std::shared_ptr<Entry>> gone;
-  std::lock_guard lock(mu_);
-  gone.swap(entries_);
+  take([](const Entry&) { return true; });
 }
 
-void CacheStore::invalidate(const std::string& location) {
-  std::vector<std::shared_ptr<Entry>> gone;
-  std::lock_guard lock(mu_);
-  std::erase_if(entries_, [&](const auto& e) {
-    if (!reads(*e->plan, location)) return false;
-    gone.push_back(e);
-    return true;
-  });
+void CacheStore::forget(const std::string& location) {
+  take([&](const Entry& e) { return reads(e.plan, location); });
+}
+
+void CacheStore::refresh(const std::string& location) {
+  Entries all;
+  {
+    std::lock_guard lock(mu_);
+    all = entries_;
+  }
+  for (const auto& e : all) {
+    if (!reads(e->plan, location)) continue;
+    std::shared_ptr<KeptTable> old;  // dropped after the lock
+    // Who is filling it now reads either the old or the new data, and notices on the next use.
+    std::unique_lock lock(e->filling, std::try_to_lock);
+    if (!lock) continue;
+    old = std::move(e->table);
+    e->table = nullptr;
+    e->filled_with.clear();
+  }
+}
+
+void CacheStore::end_session(const std::string& session) {
+  take([&](Entry& e) { return e.sessions.erase(session) > 0 && e.sessions.empty(); });
 }
 
 bool CacheStore::empty() const {
   std::lock_guard lock(mu_);
-  return entries_.empty();
+  return entries_.empty() && checkpoints_.empty();
 }
 
-std::vector<std::shared_ptr<CacheStore::Entry>> CacheStore::entries() const {
+std::string CacheStore::keep(std::shared_ptr<Checkpoint> checkpoint) {
+  std::string handle = checkpoint->table->name();
   std::lock_guard lock(mu_);
-  return entries_;
-}
-
-std::string CacheStore::keep(std::shared_ptr<KeptTable> table) {
-  std::lock_guard lock(mu_);
-  std::string handle = table->name();
-  tables_.emplace_back(handle, std::move(table));
+  checkpoints_[handle] = std::move(checkpoint);
   return handle;
 }
 
-std::shared_ptr<KeptTable> CacheStore::table(const std::string& handle) const {
+std::shared_ptr<Checkpoint> CacheStore::checkpoint(const std::string& handle) const {
   std::lock_guard lock(mu_);
-  for (const auto& [h, t] : tables_) {
-    if (h == handle) return t;
-  }
-  return nullptr;
+  auto it = checkpoints_.find(handle);
+  return it == checkpoints_.end() ? nullptr : it->second;
 }
 
 void CacheStore::release(const std::string& handle) {
-  std::shared_ptr<KeptTable> last;
+  std::shared_ptr<Checkpoint> last;  // dropped after the lock
   std::lock_guard lock(mu_);
-  for (auto it = tables_.begin(); it != tables_.end(); ++it) {
-    if (it->first != handle) continue;
-    last = std::move(it->second);
-    tables_.erase(it);
-    return;
-  }
+  auto it = checkpoints_.find(handle);
+  if (it == checkpoints_.end()) return;
+  last = std::move(it->second);
+  checkpoints_.erase(it);
 }
 
 }  // namespace tarn::engine

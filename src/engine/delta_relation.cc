@@ -151,6 +151,10 @@ std::string DeltaRelation::fingerprint() const {
   return "delta:" + snapshot_->table_path() + "@" + std::to_string(snapshot_->version()) + ":" + snapshot_->metadata().id + change_range_;
 }
 
+std::string DeltaRelation::identity() const {
+  return "delta:" + snapshot_->table_path() + (travelled_ ? "@" + std::to_string(snapshot_->version()) : "") + change_range_;
+}
+
 const DeltaScan& DeltaRelation::scan(bool with_metadata) const {
   std::lock_guard lock(mu_);
   auto& scan = with_metadata ? metadata_scan_ : scan_;
@@ -255,14 +259,19 @@ std::shared_ptr<const DeltaRelation> open_delta(const std::string& path, const s
     return r;
   }
   auto snapshot = latest;
-  if (auto wanted = delta_time_travel(*table, version, timestamp, conf)) {
+  auto wanted = delta_time_travel(*table, version, timestamp, conf);
+  if (wanted) {
     snapshot = table->snapshot_at(*wanted);
     check_retention(*snapshot, *latest, conf);
   }
   if (snapshot->schema().fields.empty()) {
     throw analysis_error("DELTA_READ_TABLE_WITHOUT_COLUMNS", {{"tableName", "`delta`." + quote_identifier(snapshot->table_path())}});
   }
-  return delta_relation_of(snapshot);
+  std::shared_ptr<DeltaRelation> r(new DeltaRelation);
+  r->snapshot_ = snapshot;
+  r->schema_ = plan::DataType::from_json(snapshot->metadata().schema_string);
+  r->travelled_ = wanted.has_value();
+  return r;
 }
 
 }  // namespace tarn::engine

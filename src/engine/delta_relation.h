@@ -34,6 +34,8 @@ class DeltaRelation : public plan::Relation {
   std::vector<std::string> partition_columns() const override;
   std::optional<uint64_t> size_in_bytes() const override;
   std::string fingerprint() const override;
+  // The table and, if one was asked for, its version or range of changes; not the version that is the latest now.
+  std::string identity() const;
 
   // The snapshot that is read; for a change feed the one whose schema it has.
   const std::shared_ptr<const delta::Snapshot>& snapshot() const { return snapshot_; }
@@ -55,6 +57,7 @@ class DeltaRelation : public plan::Relation {
   plan::DataType schema_;
   std::vector<std::unique_ptr<DeltaScan>> change_scans_;  // of a change feed
   std::string change_range_;
+  bool travelled_ = false;                                // a version was asked for
   mutable std::mutex mu_;
   mutable std::unique_ptr<DeltaScan> scan_, metadata_scan_;  // guarded by mu_; made when first needed
 };

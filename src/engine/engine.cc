@@ -125,6 +125,7 @@ void Session::close() {
     handles.swap(impl_->kept_handles);
   }
   for (const auto& h : handles) impl_->engine->cache.release(h);
+  impl_->engine->cache.end_session(impl_->id);
   impl_->engine->workers.end_session(impl_->id);
   std::lock_guard lock(impl_->state.mu);
   impl_->state.temp_views.clear();

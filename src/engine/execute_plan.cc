@@ -205,21 +205,13 @@ void checkpoint(const sc::CheckpointCommand& command, Operation& operation, Resu
   PlanPtr plan = operation.analyze(command.relation());
   auto& session = operation.session();
   std::string id = random_uuid();
-  PlanPtr kept = plan;
-  if (command.eager() || !plan->output.empty()) {
-    // A lazy checkpoint would be filled by its first use; filling it now changes nothing but the time.
-    auto table = operation.keep(plan);
-    auto cached = std::make_shared<plan::Cached>();
-    cached->output = plan->output;
-    cached->handle = session.engine->cache.keep(table);
-    {
-      std::lock_guard lock(session.relations_mu);
-      session.kept_handles.insert(cached->handle);
-    }
-    kept = cached;
-  }
+  StorageLevel level = command.has_storage_level() ? StorageLevel::from_proto(command.storage_level()) : StorageLevel::named("MEMORY_AND_DISK");
+  auto kept = std::make_shared<plan::Cached>();
+  kept->output = plan->output;
+  kept->handle = operation.checkpoint(plan, command.eager(), level);
   {
     std::lock_guard lock(session.relations_mu);
+    session.kept_handles.insert(kept->handle);
     session.cached_relations[id] = kept;
   }
   sc::ExecutePlanResponse response;

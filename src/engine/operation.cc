@@ -192,49 +192,74 @@ PlanPtr Operation::analyze(const spark::connect::Relation& relation) {
 
 // ---- cached data
 
+FingerprintContext Operation::fingerprint_context() const { return {session_.conf.time_zone(), session_.id}; }
+
 PlanPtr Operation::with_cached_data(const PlanPtr& plan) { return session_.engine->cache.empty() ? plan : with_cached_data_inner(plan); }
 
 PlanPtr Operation::with_cached_data_inner(const PlanPtr& plan) {
   auto& store = session_.engine->cache;
-  if (auto entry = store.find(*plan)) {
-    std::string exact = plan_fingerprint(*plan);
-    std::string handle;
-    std::shared_ptr<KeptTable> table;
-    {
-      std::lock_guard lock(entry->filling);
-      if (!entry->table || entry->filled_with != exact) {
-        // Parts of it may be cached themselves.
-        std::vector<PlanPtr> children;
-        auto inner = plan;
-        bool changed = false;
-        for (const auto& c : plan->children) {
-          children.push_back(with_cached_data_inner(c));
-          changed |= children.back() != c;
-        }
-        if (changed) inner = with_children(plan, std::move(children));
-        entry->table = keep(inner);
-        entry->filled_with = exact;
-      }
-      table = entry->table;
+  if (auto* kept = plan::try_as<plan::Cached>(*plan)) {
+    auto checkpoint = store.checkpoint(kept->handle);
+    if (!checkpoint) return plan;
+    std::lock_guard lock(checkpoint->filling);
+    if (checkpoint->plan) {
+      fill(*checkpoint->table, with_cached_data_inner(checkpoint->plan));
+      checkpoint->plan = nullptr;
     }
-    auto cached = std::make_shared<plan::Cached>();
-    cached->output = plan->output;
-    cached->handle = table->name();
-    pinned_.push_back(table);
-    return cached;
+    return plan;
   }
-  std::vector<PlanPtr> children;
-  bool changed = false;
-  for (const auto& c : plan->children) {
-    children.push_back(with_cached_data_inner(c));
-    changed |= children.back() != c;
+  auto entry = store.find(*plan, fingerprint_context());
+  if (!entry) return with_cached_inputs(plan);
+  std::string exact = plan_fingerprint(*plan);
+  std::shared_ptr<KeptTable> table;
+  {
+    std::lock_guard lock(entry->filling);
+    if (!entry->table || entry->filled_with != exact) {
+      // What the rows were made of has changed: the old ones go first, there may not be room for both.
+      entry->table = nullptr;
+      entry->filled_with.clear();
+      auto fresh = store.new_table(entry->level);
+      fill(*fresh, with_cached_inputs(plan));
+      entry->table = std::move(fresh);
+      entry->filled_with = std::move(exact);
+    }
+    table = entry->table;
   }
-  return changed ? with_children(plan, std::move(children)) : plan;
+  auto cached = std::make_shared<plan::Cached>();
+  cached->output = plan->output;
+  cached->handle = table->name();
+  pinned_.push_back(table);
+  return cached;
 }
 
-std::shared_ptr<KeptTable> Operation::keep(const PlanPtr& plan) {
+// The same below this node: its children, definitions and subqueries.
+PlanPtr Operation::with_cached_inputs(const PlanPtr& plan) {
+  auto node = plan->clone();
+  bool changed = false;
+  auto replace = [&](PlanPtr& p) {
+    PlanPtr replaced = with_cached_data_inner(p);
+    changed = changed || replaced != p;
+    p = std::move(replaced);
+  };
+  for (auto& c : node->children) replace(c);
+  if (node->kind == plan::PlanKind::kCteScope) {
+    for (auto& d : static_cast<plan::CteScope&>(*node).definitions) replace(d.plan);
+  }
+  plan::for_each_expression(*node, [&](plan::ExprPtr& e) {
+    if (!e || !plan::any_of(*e, [](const plan::Expression& x) { return x.kind == plan::ExprKind::kSubquery; })) return;
+    e = plan::transform(e, [&](const plan::ExprPtr& x) -> plan::ExprPtr {
+      auto* subquery = plan::try_as<plan::SubqueryExpr>(*x);
+      if (!subquery) return nullptr;
+      auto copy = std::make_shared<plan::SubqueryExpr>(*subquery);
+      replace(copy->plan);
+      return copy;
+    });
+  });
+  return changed ? node : plan;
+}
+
+void Operation::fill(const KeptTable& table, const PlanPtr& plan) {
   auto query = lower_prepared(plan);
-  auto table = std::make_shared<KeptTable>(session_.engine->database);
   std::string columns, names;
   for (size_t i = 0; i < plan->output.size(); ++i) {
     std::string name = "c" + std::to_string(i);
@@ -242,20 +267,34 @@ std::shared_ptr<KeptTable> Operation::keep(const PlanPtr& plan) {
     names += (i ? ", " : "") + name;
   }
   if (columns.empty()) columns = names = "c0";
-  run("CREATE TABLE " + table->name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q(" + names + ")");
-  return table;
+  run("CREATE TABLE " + table.name() + " AS SELECT " + columns + " FROM (" + query.sql + ") AS q(" + names + ")");
 }
 
-void Operation::cache(const PlanPtr& plan, const std::string& storage_level, bool lazy) {
-  session_.engine->cache.add(plan, storage_level);
-  if (!lazy) with_cached_data(plan);
+std::string Operation::checkpoint(const PlanPtr& plan, bool eager, const StorageLevel& level) {
+  auto checkpoint = std::make_shared<Checkpoint>();
+  checkpoint->table = session_.engine->cache.new_table(level);
+  if (eager) fill(*checkpoint->table, with_cached_data(plan));
+  else checkpoint->plan = plan;
+  return session_.engine->cache.keep(checkpoint);
 }
-bool Operation::uncache(const PlanPtr& plan) { return session_.engine->cache.remove(plan); }
-bool Operation::is_cached(const PlanPtr& plan) { return session_.engine->cache.find(*plan) != nullptr; }
+
+void Operation::cache(const PlanPtr& plan, const StorageLevel& level, bool lazy) {
+  session_.engine->cache.add(plan, level, fingerprint_context());
+  if (lazy) return;
+  try {
+    with_cached_data(plan);
+  } catch (...) {
+    session_.engine->cache.remove(plan, false, fingerprint_context());
+    throw;
+  }
+}
+bool Operation::uncache(const PlanPtr& plan, bool cascade) { return session_.engine->cache.remove(plan, cascade, fingerprint_context()); }
+bool Operation::is_cached(const PlanPtr& plan) { return session_.engine->cache.find(*plan, fingerprint_context()) != nullptr; }
 void Operation::clear_cache() { session_.engine->cache.clear(); }
 void Operation::invalidate(const std::string& location, bool uncached) {
-  // Data that has merely changed is noticed by its fingerprint on the next use.
-  if (uncached) session_.engine->cache.invalidate(catalog::path_of_location(location));
+  std::string path = catalog::path_of_location(location);
+  if (uncached) session_.engine->cache.forget(path);
+  else session_.engine->cache.refresh(path);
 }
 
 // ---- running
@@ -265,7 +304,8 @@ void Operation::observe(const PlanPtr& plan) {
   auto* node = plan::try_as<plan::CollectMetrics>(*plan);
   if (!node || observed_.contains(node)) return;
   // The rows are computed once, for the query and for its metrics.
-  auto table = keep(plan->children[0]);
+  auto table = session_.engine->cache.new_table({});
+  fill(*table, plan->children[0]);
   pinned_.push_back(table);
   observed_[node] = table->name();
   auto aggregate = std::make_shared<plan::Aggregate>();
@@ -318,7 +358,7 @@ commands::LoweredSql Operation::lower_prepared(const PlanPtr& plan) {
   }
   std::vector<std::shared_ptr<const void>> handles;
   context.cached_table = [&](const std::string& handle) {
-    if (auto table = session_.engine->cache.table(handle)) handles.push_back(table);
+    if (auto checkpoint = session_.engine->cache.checkpoint(handle)) handles.push_back(checkpoint->table);
     return handle;
   };
   context.observed_table = [&](const plan::CollectMetrics& node) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/commands/commands.h"
+#include "engine/plan_fingerprint.h"
 #include "engine/session.h"
 #include "engine/session_impl.h"
 #include "storage/settings.h"
@@ -38,8 +39,8 @@ class Operation : public commands::CommandHost {
   // Runs a plan, calls on_schema before and on_batch for every Arrow batch of the result.
   void stream(const plan::PlanPtr& plan, ResultSink& sink);
   std::shared_ptr<arrow::Table> collect_table(const plan::PlanPtr& plan);
-  // Keeps the rows of a plan in a table of the database.
-  std::shared_ptr<KeptTable> keep(const plan::PlanPtr& plan);
+  // Keeps the rows of a plan; lazily: when they are first used. Returns the handle of Cached nodes.
+  std::string checkpoint(const plan::PlanPtr& plan, bool eager, const StorageLevel& level);
   // Into a data source that is written in Python.
   void write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options, bool overwrite,
                        const plan::PlanPtr& query);
@@ -56,8 +57,8 @@ class Operation : public commands::CommandHost {
   std::string lower_expression(const plan::ExprPtr& expression) override;
   std::vector<Row> collect(const plan::PlanPtr& plan) override;
   std::string explain(const plan::PlanPtr& plan, const std::string& mode) override;
-  void cache(const plan::PlanPtr& plan, const std::string& storage_level, bool lazy) override;
-  bool uncache(const plan::PlanPtr& plan) override;
+  void cache(const plan::PlanPtr& plan, const StorageLevel& level, bool lazy) override;
+  bool uncache(const plan::PlanPtr& plan, bool cascade) override;
   bool is_cached(const plan::PlanPtr& plan) override;
   void clear_cache() override;
   void invalidate(const std::string& location, bool uncached) override;
@@ -67,6 +68,9 @@ class Operation : public commands::CommandHost {
  private:
   plan::PlanPtr with_cached_data(const plan::PlanPtr& plan);
   plan::PlanPtr with_cached_data_inner(const plan::PlanPtr& plan);
+  plan::PlanPtr with_cached_inputs(const plan::PlanPtr& plan);
+  void fill(const KeptTable& table, const plan::PlanPtr& plan);
+  FingerprintContext fingerprint_context() const;
   void observe(const plan::PlanPtr& plan);
   commands::LoweredSql lower_prepared(const plan::PlanPtr& plan);
   // Runs SQL whose columns are these types; on_chunk sees every chunk.

@@ -3,9 +3,12 @@
 #include <arrow/array.h>
 #include <arrow/table.h>
 
+#include <algorithm>
 #include <unordered_map>
 
+#include "engine/delta_relation.h"
 #include "engine/lowering/expression_lowering.h"
+#include "engine/sources/source.h"
 #include "plan/function.h"
 
 namespace tarn::engine {
@@ -16,8 +19,20 @@ using namespace plan;
 
 class Fingerprint {
  public:
-  explicit Fingerprint(bool loose) : loose_(loose) {}
+  explicit Fingerprint(const FingerprintContext* context) : context_(context) {}
   std::string out;
+  bool zoned = false, python = false;
+
+  // df.select("*"): the same columns in the same order.
+  static bool passes_all_on(const LogicalPlan& p) {
+    auto* project = try_as<Project>(p);
+    if (!project || project->expressions.size() != p.child().output.size()) return false;
+    for (size_t i = 0; i < project->expressions.size(); ++i) {
+      auto* ref = try_as<AttributeRef>(project->expressions[i]);
+      if (!ref || ref->outer || ref->id != p.child().output[i].id || ref->name != p.child().output[i].name) return false;
+    }
+    return true;
+  }
 
   void node(const LogicalPlan& p) {
     if (passes_all_on(p)) {
@@ -48,11 +63,9 @@ class Fingerprint {
       }
       case PlanKind::kScan: {
         const auto& s = as<Scan>(p);
-        if (loose_ && !s.name.empty()) {
-          for (const auto& part : s.name) text(part);
-        } else {
-          text(s.relation->fingerprint());
-        }
+        text(context_ ? identity(*s.relation) : s.relation->fingerprint());
+        // Text becomes timestamps by the session's zone.
+        for (const auto& a : p.output) zoned = zoned || has_instant(a.type);
         for (size_t c : s.columns) out += std::to_string(c) + ",";
         break;
       }
@@ -114,10 +127,15 @@ class Fingerprint {
         list(as<CollectMetrics>(p).metrics);
         break;
       case PlanKind::kPythonEval:
+        python = true;
         list(as<PythonEval>(p).functions);
         list(as<PythonEval>(p).keys);
         break;
-      case PlanKind::kPythonMap: text(as<PythonMap>(p).function->command); break;
+      case PlanKind::kPythonMap:
+        python = true;
+        if (as<PythonMap>(p).function) expr(*as<PythonMap>(p).function);
+        for (const auto& keys : as<PythonMap>(p).groupings) list(keys);
+        break;
       case PlanKind::kCached: text(as<Cached>(p).handle); break;
       default: break;
     }
@@ -131,15 +149,20 @@ class Fingerprint {
   }
 
  private:
-  // df.select("*"): the same columns in the same order.
-  static bool passes_all_on(const LogicalPlan& p) {
-    auto* project = try_as<Project>(p);
-    if (!project || project->expressions.size() != p.child().output.size()) return false;
-    for (size_t i = 0; i < project->expressions.size(); ++i) {
-      auto* ref = try_as<AttributeRef>(project->expressions[i]);
-      if (!ref || ref->outer || ref->id != p.child().output[i].id || ref->name != p.child().output[i].name) return false;
+  // What was asked for, whatever is there now.
+  static std::string identity(const Relation& relation) {
+    if (auto* files = sources::as_file_relation(relation)) return files->identity();
+    if (auto* delta = as_delta_relation(relation)) return delta->identity();
+    return relation.fingerprint();
+  }
+  static bool has_instant(const DataType& t) {
+    switch (t.id()) {
+      case TypeId::kTimestamp: return true;
+      case TypeId::kArray: return has_instant(t.element());
+      case TypeId::kMap: return has_instant(t.key()) || has_instant(t.value());
+      case TypeId::kStruct: return std::any_of(t.fields().begin(), t.fields().end(), [](const StructField& f) { return has_instant(f.type()); });
+      default: return false;
     }
-    return true;
   }
   void text(const std::string& s) { out += std::to_string(s.size()) + "'" + s; }
   int id(ExprId e) { return ids_.try_emplace(e, static_cast<int>(ids_.size())).first->second; }
@@ -181,12 +204,19 @@ class Fingerprint {
       case ExprKind::kCall:
         text(as<Call>(e).function ? std::string(as<Call>(e).function->name()) : as<Call>(e).name);
         out += std::to_string(static_cast<int>(as<Call>(e).mode));
+        if (auto* f = as<Call>(e).function) {
+          auto lowering = lowering_of(*f, as<Call>(e).mode, e.children.size());
+          zoned = zoned || lowering.starts_with('@') || lowering.find("$tz") != std::string_view::npos;
+        }
         break;
-      case ExprKind::kCast: out += e.type.catalog_string() + std::to_string(static_cast<int>(as<Cast>(e).mode)); break;
+      case ExprKind::kCast:
+        zoned = zoned || has_instant(e.type) || has_instant(e.children[0]->type);
+        out += e.type.catalog_string() + std::to_string(static_cast<int>(as<Cast>(e).mode)); break;
       case ExprKind::kSortOrder: out += as<SortOrder>(e).ascending ? "a" : "d"; out += as<SortOrder>(e).nulls_first ? "f" : "l"; break;
       case ExprKind::kAggregate: {
         const auto& a = as<AggregateCall>(e);
         text(a.function ? std::string(a.function->name()) : a.name);
+        out += std::to_string(static_cast<int>(a.mode));
         out += a.distinct ? "D" : "";
         out += a.ignore_nulls ? "I" : "";
         if (a.filter) expr(*a.filter);
@@ -213,6 +243,8 @@ class Fingerprint {
         node(*as<SubqueryExpr>(e).plan);
         break;
       case ExprKind::kUserFunction:
+        python = true;
+        out += std::to_string(as<UserFunction>(e).eval_type);
         text(as<UserFunction>(e).name);
         text(as<UserFunction>(e).command);
         break;
@@ -220,17 +252,26 @@ class Fingerprint {
     list(e.children);
   }
 
-  bool loose_;
+  const FingerprintContext* context_;
   std::unordered_map<ExprId, int> ids_;
   std::unordered_map<int64_t, int> ctes_;
 };
 
 }  // namespace
 
-std::string plan_fingerprint(const plan::LogicalPlan& plan, bool loose) {
-  Fingerprint f(loose);
+std::string plan_fingerprint(const plan::LogicalPlan& plan, const FingerprintContext* context) {
+  Fingerprint f(context);
   f.node(plan);
+  if (context && (f.zoned || f.python)) f.out += "zone " + context->time_zone;
+  if (context && f.python) f.out += " session " + context->session;
   return std::move(f.out);
+}
+
+bool may_be_equal(const plan::LogicalPlan& a, const plan::LogicalPlan& b) {
+  const auto *x = &a, *y = &b;
+  while (Fingerprint::passes_all_on(*x)) x = &x->child();
+  while (Fingerprint::passes_all_on(*y)) y = &y->child();
+  return x->kind == y->kind && x->output.size() == y->output.size() && x->children.size() == y->children.size();
 }
 
 }  // namespace tarn::engine

@@ -28,7 +28,7 @@ struct EngineState {
   Database database;
   catalog::Catalog catalog;
   plan::GlobalViews global_views;
-  CacheStore cache{database};
+  CacheStore cache{database, options.home + "/spill"};
   python::WorkerPool workers;          // of Python functions
 };
 

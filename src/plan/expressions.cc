@@ -6,6 +6,7 @@
 #include "plan/collation.h"
 #include "plan/internal_functions.h"
 #include "plan/types_internal.h"
+#include "plan/within_text.h"
 
 namespace tarn::plan {
 
@@ -95,29 +96,8 @@ ExprPtr Analyzer::expression_node(const sc::Expression& e, Env& env) {
       c.arguments = &e.call_function().arguments();
       return function_call(c, env, where());
     }
-    case sc::Expression::kExpressionString: {
-      std::vector<sc::Relation> subqueries;
-      auto parsed = std::make_shared<sc::Expression>(sql::parse_expression(e.expression_string().expression(), parse_options(), &subqueries));
-      std::unordered_map<int64_t, const sc::Relation*> refs;
-      for (const auto& r : subqueries) {
-        auto keep = std::make_shared<sc::Relation>(r);
-        refs[keep->common().plan_id()] = keep.get();
-        kept_.push_back(keep);
-      }
-      kept_.push_back(parsed);
-      references_.push_back(std::move(refs));
-      Text saved = text_;
-      text_ = Text{std::make_shared<const std::string>(e.expression_string().expression()), "", ""};
-      struct Restore {
-        Analyzer& a;
-        Text& t;
-        ~Restore() {
-          a.text_ = t;
-          a.references_.pop_back();
-        }
-      } restore{*this, saved};
-      return expression(*parsed, env);
-    }
+    case sc::Expression::kExpressionString:
+      return within_text(e.expression_string().expression(), parse_options(), kept_, references_, text_, [&](const sc::Expression& parsed) { return expression(parsed, env); });
     case sc::Expression::kUnresolvedStar: {
       std::vector<SelectItem> items;
       expand_star(e, env, items);
@@ -634,6 +614,15 @@ void Analyzer::named(const sc::Expression& e, Env& env, std::vector<SelectItem>&
   if (is_star(e)) {
     expand_star(e, env, out);
     return;
+  }
+  // df.selectExpr("*", "s.*")
+  if (e.has_expression_string() && e.expression_string().expression().find('*') != std::string::npos) {
+    bool star = within_text(e.expression_string().expression(), parse_options(), kept_, references_, text_, [&](const sc::Expression& parsed) {
+      if (!is_star(parsed)) return false;
+      expand_star(parsed, env, out);
+      return true;
+    });
+    if (star) return;
   }
   SelectItem item;
   // AS (a, b) and AS a of a generator name its columns.

@@ -213,28 +213,35 @@ class GroupSplitter {
   bool above_ = false;
 };
 
-// Takes window expressions out, innermost input first.
+// Takes window expressions out. Those that are arguments or keys of others come first.
 class WindowSplitter {
  public:
   ExprPtr split(const ExprPtr& e) {
-    if (e->kind == ExprKind::kWindow) {
-      bool nested = false;
-      visit_children(*e, [&](const ExprPtr& c) { nested = nested || contains_window(*c); });
-      if (nested) throw not_built("window functions inside window functions");
-      for (const auto& [seen, column] : done_)
-        if (semantic_equals(*seen, *e)) return column;
-      auto alias = make_alias(e, pretty_sql(*e), true);
-      list.push_back(alias);
-      auto ref = make_ref(to_attribute(*alias));
-      done_.emplace_back(e, ref);
-      return ref;
-    }
-    if (!contains_window(*e)) return e;
-    return map_children(e, [&](const ExprPtr& c) { return split(c); });
+    size_t level = 0;
+    return split(e, level);
   }
-  std::vector<ExprPtr> list;
+  // One Window each, from below.
+  std::vector<std::vector<ExprPtr>> levels;
 
  private:
+  // level: that of the first Window that can see everything e is made of.
+  ExprPtr split(const ExprPtr& e, size_t& level) {
+    if (!contains_window(*e)) return e;
+    if (e->kind != ExprKind::kWindow) return map_children(e, [&](const ExprPtr& c) { return split(c, level); });
+    size_t inner = 0;
+    auto w = std::make_shared<WindowExpr>(as<WindowExpr>(*e));
+    for (auto* list : {&w->children, &w->partition_by, &w->order_by})
+      for (auto& x : *list) x = split(x, inner);
+    level = std::max(level, inner + 1);
+    for (const auto& [seen, column] : done_)
+      if (semantic_equals(*seen, *w)) return column;
+    auto alias = make_alias(w, pretty_sql(*e), true);
+    if (levels.size() <= inner) levels.resize(inner + 1);
+    levels[inner].push_back(alias);
+    auto ref = make_ref(to_attribute(*alias));
+    done_.emplace_back(w, ref);
+    return ref;
+  }
   std::vector<std::pair<ExprPtr, ExprPtr>> done_;
 };
 
@@ -477,7 +484,7 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
     else i.expression = windows.split(inline_in_windows(i.expression));
   }
   for (auto& q : qualify) q = windows.split(inline_in_windows(q));
-  if (!windows.list.empty()) p = make_window(p, std::move(windows.list));
+  for (auto& list : windows.levels) p = make_window(p, std::move(list));
   for (auto& q : qualify) p = make_filter(p, q);
 
   if (!generate_first) p = generate_rows(std::move(p), items, block.aggregated, inline_lateral);

@@ -179,7 +179,8 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
     std::string name(call.function->name());
     if (ranks(*f) && out->order_by.empty())
       throw analysis_error("WINDOW_FUNCTION_FRAME_NOT_ORDERED", {{"wf_name", name}, {"wf_expr", name == "rank" || name == "dense_rank" || name == "percent_rank" ? upper_case(name) + "()" : pretty_sql(*f)}});
-    if (name == "row_number" || name == "rank" || name == "dense_rank" || name == "percent_rank" || name == "ntile" || name == "cume_dist") {
+    if (name == "row_number" || name == "rank" || name == "dense_rank" || name == "percent_rank" || name == "ntile" || name == "cume_dist" ||
+        name == "internal:ewm" || name == "internal:null_index") {
       bool rows = name != "cume_dist";
       FrameBound lower, upper;
       lower.kind = FrameBound::Kind::kUnbounded;
@@ -191,7 +192,6 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       out->lower = lower;
       out->upper = upper;
     } else if (name == "lead" || name == "lag") {
-      if (given) throw analysis_error("_LEGACY_ERROR_TEMP_1035", {{"prettyName", name}});
       auto offset = call.children.size() > 1 ? call.children[1] : make_int(1);
       out->rows = true;
       int64_t n = 1;
@@ -201,6 +201,15 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       b.kind = FrameBound::Kind::kOffset;
       b.following = true;
       b.offset = make_int(static_cast<int32_t>(name == "lag" ? -n : n));
+      // A frame may be written if it is this one.
+      auto distance = [&](const FrameBound& x) -> std::optional<int64_t> {
+        if (x.kind == FrameBound::Kind::kCurrentRow) return 0;
+        auto v = x.kind == FrameBound::Kind::kOffset ? constant_value(x.offset) : std::nullopt;
+        auto* rows = v ? std::get_if<int64_t>(&v->v) : nullptr;
+        return rows ? std::optional(x.following ? *rows : -*rows) : std::nullopt;
+      };
+      if (given && !(out->rows && distance(out->lower) == distance(b) && distance(out->upper) == distance(b)))
+        throw analysis_error("_LEGACY_ERROR_TEMP_1035", {{"prettyName", name}});
       out->lower = out->upper = b;
     }
   } else if (auto* a = try_as<AggregateCall>(*f)) {

@@ -7,6 +7,7 @@
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_metadata.h"
 #include "engine/commands/views.h"
+#include "engine/storage_level.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 #include "spark/connect/catalog.pb.h"
@@ -312,17 +313,14 @@ CommandResult is_cached(const sc::Catalog& c, CommandHost& host) {
 
 CommandResult cache(const sc::Catalog& c, CommandHost& host) {
   auto& m = c.cache_table();
-  std::string level = "MEMORY_AND_DISK";
-  if (m.has_storage_level()) {
-    auto& l = m.storage_level();
-    level = l.use_disk() ? (l.use_memory() ? "MEMORY_AND_DISK" : "DISK_ONLY") : "MEMORY_ONLY";
-  }
+  StorageLevel level = m.has_storage_level() ? StorageLevel::from_proto(m.storage_level()) : StorageLevel::named(host.conf().text("spark.sql.defaultCacheStorageLevel"));
   host.cache(plan_of_name(parse(m.table_name(), host), host), level, true);
   return {};
 }
 
 CommandResult uncache(const sc::Catalog& c, CommandHost& host) {
-  host.uncache(plan_of_name(parse(c.uncache_table().table_name(), host), host));
+  auto parts = parse(c.uncache_table().table_name(), host);
+  host.uncache(plan_of_name(parts, host), !find_temp_view(parts, host));
   return {};
 }
 

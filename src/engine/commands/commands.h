@@ -25,6 +25,10 @@ namespace tarn::sql {
 class Statement;
 }
 
+namespace tarn::engine {
+struct StorageLevel;
+}
+
 namespace tarn::engine::commands {
 
 using Row = std::vector<plan::Value>;
@@ -61,9 +65,9 @@ class CommandHost {
   // EXPLAIN's text. mode: simple, extended, codegen, cost, formatted.
   virtual std::string explain(const plan::PlanPtr& plan, const std::string& mode) = 0;
 
-  // Data kept in memory, known by the plan that makes it (as DataFrame.persist). storage_level: "MEMORY_AND_DISK" …
-  virtual void cache(const plan::PlanPtr& plan, const std::string& storage_level, bool lazy) = 0;
-  virtual bool uncache(const plan::PlanPtr& plan) = 0;         // false if it was not cached
+  // Data that is kept, known by the plan that makes it (as DataFrame.persist). Not lazy: now; if that fails nothing is kept.
+  virtual void cache(const plan::PlanPtr& plan, const StorageLevel& level, bool lazy) = 0;
+  virtual bool uncache(const plan::PlanPtr& plan, bool cascade) = 0;  // cascade: also what was made of it. False if it was not cached
   virtual bool is_cached(const plan::PlanPtr& plan) = 0;
   virtual void clear_cache() = 0;
   // A table's data has changed or gone: cached plans that read this location are dropped (uncached = true) or made anew on next use.

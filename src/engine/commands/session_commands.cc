@@ -5,6 +5,7 @@
 #include "engine/commands/parsing.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
+#include "engine/storage_level.h"
 #include "plan/search_path.h"
 #include "plan/session_conf.h"
 #include "spark/connect/base.pb.h"
@@ -167,10 +168,12 @@ CommandResult refresh_path(const sql::Statement& statement, CommandHost& host) {
 
 CommandResult cache_table(const sql::Statement& statement, CommandHost& host) {
   auto& cache = statement.cache_table();
-  std::string level = "MEMORY_AND_DISK";
+  std::string name = host.conf().text("spark.sql.defaultCacheStorageLevel");
   for (auto& option : cache.options()) {
-    if (catalog::lower(option.key()) == "storagelevel") level = option.value();
+    // Spark knows no other option and warns of one.
+    if (catalog::lower(option.key()) == "storagelevel") name = option.value();
   }
+  StorageLevel level = StorageLevel::named(name);
   auto parts = name_parts(cache.name(), host);
   if (cache.has_query()) {
     // CACHE TABLE v AS SELECT: a temporary view whose plan is kept.
@@ -189,7 +192,13 @@ CommandResult cache_table(const sql::Statement& statement, CommandHost& host) {
       }
       state.temp_views[key] = view;
     }
-    host.cache(view.plan, level, cache.lazy());
+    try {
+      host.cache(view.plan, level, cache.lazy());
+    } catch (...) {
+      std::lock_guard lock(state.mu);
+      state.temp_views.erase(catalog::lower(parts[0]));
+      throw;
+    }
     return {};
   }
   host.cache(plan_of_name(parts, host), level, cache.lazy());
@@ -202,7 +211,7 @@ CommandResult uncache_table(const sql::Statement& statement, CommandHost& host) 
     if (statement.uncache_table().if_exists()) return {};
     throw_table_not_found(parts, host);
   }
-  host.uncache(plan_of_name(parts, host));
+  host.uncache(plan_of_name(parts, host), !find_temp_view(parts, host));
   return {};
 }
 

@@ -228,6 +228,7 @@ void create_temp_view(const std::vector<std::string>& parts, bool global, bool r
 
 bool drop_temp_view(const TempName& name, CommandHost& host) {
   plan::PlanPtr plan;
+  bool has_text = false;
   {
     auto& views_of_engine = host.analyzer().global_views;
     auto& state = host.analyzer().state;
@@ -237,9 +238,11 @@ bool drop_temp_view(const TempName& name, CommandHost& host) {
     auto it = views.find(name.key);
     if (it == views.end()) return false;
     plan = it->second.plan;
+    has_text = !it->second.sql_text.empty();
     views.erase(it);
   }
-  if (host.is_cached(plan)) host.uncache(plan);
+  // What was made of a view of SQL text goes with it; a view of a DataFrame is only another name of it.
+  host.uncache(plan, has_text);
   return true;
 }
 

@@ -58,6 +58,25 @@ struct StdSamp { static Result of(const Moments& s) { if (s.n < 2) return {}; re
 struct Skewness { static Result of(const Moments& s) { if (s.n == 0 || s.m2 == 0) return {}; return std::sqrt(s.n) * s.m3 / std::sqrt(s.m2 * s.m2 * s.m2); } };
 struct Kurtosis { static Result of(const Moments& s) { if (s.n == 0 || s.m2 == 0) return {}; return s.n * s.m4 / (s.m2 * s.m2) - 3.0; } };
 
+// The pandas functions: nanvar, nanskew and nankurt of pandas, which take moments below 1e-14 for rounding errors.
+struct SumOfSquares { static Result of(const Moments& s) { if (s.n == 0) return {}; return s.m2; } };
+double without_noise(double x) { return std::fabs(x) < 1e-14 ? 0.0 : x; }
+struct PandasSkewness {
+  static Result of(const Moments& s) {
+    if (s.n < 3) return {};
+    const double m2 = without_noise(s.m2), m3 = without_noise(s.m3);
+    return m2 == 0 ? 0.0 : std::sqrt(s.n - 1) * (s.n / (s.n - 2)) * m3 / std::sqrt(m2 * m2 * m2);
+  }
+};
+struct PandasKurtosis {
+  static Result of(const Moments& s) {
+    if (s.n < 4) return {};
+    const double n = s.n, correction = ((n - 1) / (n - 2)) * ((n - 1) / (n - 3)) * 3;
+    const double above = without_noise(n * (n + 1) * (n - 1) * s.m4), below = without_noise((n - 2) * (n - 3) * s.m2 * s.m2);
+    return below == 0 ? 0.0 : above / below - correction;
+  }
+};
+
 template <class Finish> void moment(Kernels& k, const char* name) {
   auto f = AggregateFunction::UnaryAggregate<Moments, double, double, MomentsOp<Finish>>(LogicalType::DOUBLE, LogicalType::DOUBLE);
   f.name = name;
@@ -154,6 +173,9 @@ void register_aggregates(Kernels& k) {
   moment<StdSamp>(k, "spark_stddev_samp");
   moment<Skewness>(k, "spark_skewness");
   moment<Kurtosis>(k, "spark_kurtosis");
+  moment<SumOfSquares>(k, "spark_sum_of_squares");
+  moment<PandasSkewness>(k, "spark_pandas_skewness");
+  moment<PandasKurtosis>(k, "spark_pandas_kurtosis");
   pair<Corr>(k, "spark_corr");
   pair<CovPop>(k, "spark_covar_pop");
   pair<CovSamp>(k, "spark_covar_samp");

@@ -2,6 +2,7 @@
 
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/random_kernels.h"
+#include "engine/kernels/running_kernels.h"
 
 namespace tarn::engine::kernels {
 
@@ -40,6 +41,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_variant(k);
   register_misc(k);
   register_random(k);
+  register_running(k);
   k.finish();
 }
 

@@ -1,16 +1,15 @@
-// Arrays of any type. Elements are compared through DuckDB's sort keys: bytes that order as Spark orders values (nulls included,
-// NaN equal to itself and above all, -0.0 equal to 0.0), so one implementation serves every element type.
+// Arrays of any type: one implementation serves every element type (list_vector.h).
 #include <algorithm>
 #include <cmath>
 #include <random>
 #include <unordered_set>
 
-#include "duckdb/function/create_sort_key.hpp"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "engine/datetime_parse.h"
 #include "engine/kernels/decimal_vector.h"
 #include "engine/kernels/kernel_error.h"
+#include "engine/kernels/list_vector.h"
 #include "engine/kernels/zones.h"
 
 namespace tarn::engine::kernels {
@@ -18,108 +17,7 @@ namespace {
 
 using duckdb::DataChunk;
 using duckdb::ExpressionState;
-using duckdb::FlatVector;
-using duckdb::idx_t;
-using duckdb::list_entry_t;
-using duckdb::ListVector;
-using duckdb::LogicalType;
 using duckdb::ScalarFunction;
-using duckdb::SelectionVector;
-using duckdb::UnifiedVectorFormat;
-using duckdb::Vector;
-
-// A list column's rows and the sort keys of all its elements.
-struct Lists {
-  Vector& vector;
-  UnifiedVectorFormat rows;
-  idx_t elements;
-  bool constant;
-  UnifiedVectorFormat child;
-  duckdb::unique_ptr<Vector> keys;
-
-  Lists(Vector& v, idx_t count, bool with_keys) : vector(v) {
-    constant = v.GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
-    v.ToUnifiedFormat(count, rows);
-    elements = ListVector::GetListSize(v);
-    Vector& c = ListVector::GetEntry(v);
-    c.ToUnifiedFormat(elements, child);
-    if (with_keys) keys = make_keys(c, elements);
-  }
-  static duckdb::unique_ptr<Vector> make_keys(Vector& v, idx_t n) {
-    auto k = duckdb::make_uniq<Vector>(LogicalType::BLOB, std::max<idx_t>(n, 1));
-    if (n > 0) {
-      duckdb::CreateSortKeyHelpers::CreateSortKey(v, n, duckdb::OrderModifiers(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_FIRST), *k);
-      k->Flatten(n);
-    }
-    return k;
-  }
-  bool valid(idx_t i) const { return rows.validity.RowIsValid(rows.sel->get_index(i)); }
-  list_entry_t entry(idx_t i) const { return UnifiedVectorFormat::GetData<list_entry_t>(rows)[rows.sel->get_index(i)]; }
-  bool null_at(idx_t e) const { return !child.validity.RowIsValid(child.sel->get_index(e)); }
-  std::string_view key(idx_t e) const {
-    const auto& s = FlatVector::GetData<duckdb::string_t>(*keys)[e];
-    return {s.GetData(), s.GetSize()};
-  }
-};
-
-// A value column's rows and their keys.
-struct Values {
-  UnifiedVectorFormat rows;
-  duckdb::unique_ptr<Vector> keys;
-  bool constant;
-  Values(Vector& v, idx_t count) {
-    constant = v.GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
-    v.ToUnifiedFormat(count, rows);
-    Vector copy(v);
-    keys = Lists::make_keys(copy, count);
-  }
-  bool valid(idx_t i) const { return rows.validity.RowIsValid(rows.sel->get_index(i)); }
-  std::string_view key(idx_t i) const {
-    const auto& s = FlatVector::GetData<duckdb::string_t>(*keys)[i];
-    return {s.GetData(), s.GetSize()};
-  }
-};
-
-// Builds a list column out of elements of one or two source vectors.
-class ListBuilder {
- public:
-  ListBuilder(Vector& result, idx_t rows) : result_(result) {
-    result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
-    entries_ = FlatVector::GetData<list_entry_t>(result);
-    (void)rows;
-  }
-  void add(size_t source, idx_t element) { picks_.push_back({source, element}); }
-  void end_row(idx_t row) {
-    entries_[row] = {begin_, picks_.size() - begin_};
-    begin_ = picks_.size();
-  }
-  void null_row(idx_t row) {
-    FlatVector::SetNull(result_, row, true);
-    entries_[row] = {begin_, 0};
-  }
-  // sources: the vectors elements were picked from and their sizes.
-  void finish(std::vector<std::pair<Vector*, idx_t>> sources, bool constant) {
-    ListVector::Reserve(result_, picks_.size());
-    Vector& child = ListVector::GetEntry(result_);
-    // Runs of one source are copied together.
-    for (size_t i = 0; i < picks_.size();) {
-      size_t e = i;
-      while (e < picks_.size() && picks_[e].first == picks_[i].first) ++e;
-      SelectionVector sel(e - i);
-      for (size_t n = i; n < e; ++n) sel.set_index(n - i, picks_[n].second);
-      duckdb::VectorOperations::Copy(*sources[picks_[i].first].first, child, sel, e - i, 0, i);
-      i = e;
-    }
-    ListVector::SetListSize(result_, picks_.size());
-    if (constant) result_.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
-  }
-
- private:
-  Vector& result_;
-  list_entry_t* entries_;
-  std::vector<std::pair<size_t, idx_t>> picks_;
-  idx_t begin_ = 0;
-};
 
 duckdb::unique_ptr<duckdb::FunctionData> bind_same(duckdb::ClientContext&, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) {
   f.arguments[0] = args[0]->return_type;
@@ -696,6 +594,41 @@ void register_lists(Kernels& k) {
       if (a.constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
     }, bind_element);
   }
+  // Position in a sorted array, else -(where it would be) - 1: the steps of Java's Arrays.binarySearch, duplicates included.
+  search<int32_t>(k, "spark_array_binary_search", [](Lists& a, Values& b, idx_t i) {
+    auto e = a.entry(i);
+    int64_t low = 0, high = static_cast<int64_t>(e.length) - 1;
+    while (low <= high) {
+      int64_t middle = (low + high) / 2;
+      int order = a.key(e.offset + static_cast<idx_t>(middle)).compare(b.key(i));
+      if (order == 0) return static_cast<int32_t>(middle);
+      if (order < 0) low = middle + 1;
+      else high = middle - 1;
+    }
+    return static_cast<int32_t>(-(low + 1));
+  });
+  // All of the most frequent elements, in ascending order; nulls count as one value.
+  add(k, "spark_most_frequent", {kAny}, kAny, [](DataChunk& in, ExpressionState&, Vector& result) {
+    Lists a(in.data[0], in.size(), true);
+    ListBuilder out(result, in.size());
+    for (idx_t i = 0; i < (a.constant ? 1 : in.size()); ++i) {
+      if (!a.valid(i)) {
+        out.null_row(i);
+        continue;
+      }
+      std::map<std::string_view, std::pair<idx_t, idx_t>> counts;  // key -> how often, the first place
+      auto e = a.entry(i);
+      idx_t most = 0;
+      for (idx_t n = e.offset; n < e.offset + e.length; ++n) {
+        auto& c = counts.try_emplace(a.key(n), 0, n).first->second;
+        most = std::max(most, ++c.first);
+      }
+      for (auto& [key, c] : counts)
+        if (c.first == most) out.add(0, c.second);
+      out.end_row(i);
+    }
+    out.finish({{&ListVector::GetEntry(in.data[0]), a.elements}}, a.constant);
+  }, bind_same);
   // mode(x, true): the smallest of the most frequent.
   add(k, "spark_mode_lowest", {kAny}, kAny, [](DataChunk& in, ExpressionState&, Vector& result) {
     Lists a(in.data[0], in.size(), true);

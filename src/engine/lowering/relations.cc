@@ -6,6 +6,7 @@
 #include "engine/arrow_import.h"
 #include "engine/error_map.h"
 #include "engine/lowering/plan_lowering.h"
+#include "engine/lowering/row_numbers.h"
 #include "engine/python/extract.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
@@ -247,7 +248,8 @@ std::string PlanLowering::subquery(const PlanPtr& plan) {
 
 // ---- nodes
 
-Block PlanLowering::lower(const PlanPtr& plan) {
+Block PlanLowering::lower(const PlanPtr& original) {
+  PlanPtr plan = with_row_numbers_below(original);
   if (++depth_ > kMaxPlanDepth) throw internal_error("the plan is nested deeper than " + std::to_string(kMaxPlanDepth) + " operators");
   Block b = lower_node(plan);
   --depth_;
@@ -381,6 +383,8 @@ Block PlanLowering::project_over(Block child, const std::vector<ExprPtr>& list) 
   bool plain_list = std::all_of(current.begin(), current.end(), [](const ExprPtr& e) { return sql_depth(*e) == 0; });
   bool limited = !child.open && !child.rigid && !child.limit.empty() && !child.distinct && child.distinct_on.empty() && plain_list;
   if (!limited || !can_inline(child, current)) make_inlinable(child, current);
+  // Rows are numbered in their order.
+  if (!child.order_by.empty() && std::any_of(current.begin(), current.end(), [](const ExprPtr& e) { return has_row_number(*e); })) child = wrapped(std::move(child));
   Scope scope = scope_of(child);
   auto lowering = expressions(scope);
   std::vector<Column> columns;

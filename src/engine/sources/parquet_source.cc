@@ -18,8 +18,8 @@ using plan::TypeId;
 // Plain Parquet is read by the scan that reads Delta's files: missing columns, partition constants and instants are the same there.
 class ParquetRelation : public FileRelation {
  public:
-  ParquetRelation(FileIndex index, DataType schema, DeltaScanSpec spec)
-      : index_(std::move(index)), schema_(std::move(schema)), scan_(std::make_unique<DeltaScan>(std::move(spec))) {}
+  ParquetRelation(FileIndex index, DataType schema, DeltaScanSpec spec, std::string identity)
+      : index_(std::move(index)), schema_(std::move(schema)), scan_(std::make_unique<DeltaScan>(std::move(spec))), identity_(std::move(identity)) {}
 
   const DataType& schema() const override { return schema_; }
   std::vector<plan::StructField> metadata_columns() const override { return {metadata_field(true)}; }
@@ -40,6 +40,7 @@ class ParquetRelation : public FileRelation {
     for (const auto& f : index_.files) text += "|" + f.path + ":" + std::to_string(f.size) + ":" + std::to_string(f.modified_ms);
     return text;
   }
+  const std::string& identity() const override { return identity_; }
   std::string scan_sql(const std::vector<size_t>& columns) const override {
     std::string sql = "SELECT ";
     for (size_t i = 0; i < columns.size(); ++i) {
@@ -61,6 +62,7 @@ class ParquetRelation : public FileRelation {
   FileIndex index_;
   DataType schema_;
   std::unique_ptr<DeltaScan> scan_;
+  std::string identity_;
 };
 
 // Partition values in the text form that Delta uses: instants in UTC.
@@ -144,7 +146,7 @@ std::shared_ptr<const FileRelation> load_parquet(FileIndex index, const std::opt
     spec.files.push_back(std::move(file));
   }
   if (!spec.files.empty()) spec.table_path = storage::parent(spec.files[0].path);
-  return std::make_shared<ParquetRelation>(std::move(index), std::move(schema.full), std::move(spec));
+  return std::make_shared<ParquetRelation>(std::move(index), std::move(schema.full), std::move(spec), settings.identity);
 }
 
 }  // namespace tarn::engine::sources

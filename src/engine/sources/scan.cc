@@ -64,6 +64,7 @@ class RowRelation : public FileRelation, public std::enable_shared_from_this<Row
   }
   std::optional<uint64_t> size_in_bytes() const override { return index.total_size(); }
   std::string fingerprint() const override { return fingerprint_; }
+  const std::string& identity() const override { return settings.identity; }
   std::string scan_sql(const std::vector<size_t>& columns) const override {
     std::string sql = "SELECT ";
     for (size_t i = 0; i < columns.size(); ++i) sql += (i ? ", c" : "c") + std::to_string(columns[i]);

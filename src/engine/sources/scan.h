@@ -79,6 +79,7 @@ plan::DataType as_nullable(const plan::DataType& type);
 struct ScanSettings {
   bool ignore_corrupt = false, ignore_missing = false;
   std::string zone;
+  std::string identity;   // of the relation: what was asked for
 };
 
 std::shared_ptr<FileRelation> make_row_relation(std::string format, FileIndex index, FileSchema schema, std::shared_ptr<const RowFormat> rows,

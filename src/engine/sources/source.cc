@@ -72,6 +72,15 @@ const char* class_name(const std::string& format) {
   return format == "csv" ? "CSV" : format == "xml" ? "XML" : format == "json" ? "JSON" : format == "text" ? "Text" : format == "parquet" ? "Parquet" : "binaryFile";
 }
 
+// The last of equal option names wins: their order counts.
+std::string request_identity(const std::string& format, const std::vector<std::string>& paths, const SourceRequest& request) {
+  std::string out = format;
+  for (const auto& p : paths) out += "|" + p;
+  for (const auto& [name, value] : request.options) out += "|" + lower(name) + "=" + value;
+  if (request.user_schema) out += "|" + request.user_schema->catalog_string();
+  return out;
+}
+
 }  // namespace
 
 DataType as_nullable(const DataType& t) {
@@ -114,6 +123,7 @@ std::shared_ptr<const FileRelation> load_files(const SourceRequest& request, con
   settings.ignore_corrupt = options.flag("ignoreCorruptFiles", conf.flag("spark.sql.files.ignoreCorruptFiles"));
   settings.ignore_missing = options.flag("ignoreMissingFiles", conf.flag("spark.sql.files.ignoreMissingFiles"));
   settings.zone = options.text("timeZone", conf.time_zone());
+  settings.identity = request_identity(format, paths, request);
 
   // The user's schema without the partition columns is that of the files.
   std::optional<DataType> user;

@@ -38,6 +38,8 @@ class FileRelation : public plan::Relation {
   // Without columns it has one INTEGER column, and the right number of rows.
   // The relation must outlive the query (the text holds a handle that ends with the relation).
   virtual std::string scan_sql(const std::vector<size_t>& columns) const = 0;
+  // What was asked for: format, schema, paths, options. Equal for two reads of one place, whatever files are there.
+  virtual const std::string& identity() const = 0;
 };
 
 // True for the names this room reads or refuses by name (so that the caller need not know them).

@@ -51,6 +51,11 @@ TypedCall position_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   expect_orderable(c, args, args[1]->type);
   return {TypeId::kLong, any_nullable(args)};
 }
+TypedCall binary_search_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  meet_element(c, args, 1, true);
+  expect_orderable(c, args, args[1]->type);
+  return {TypeId::kInt, any_nullable(args)};
+}
 TypedCall remove_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   meet_element(c, args, 1, true);
   expect_orderable(c, args, args[1]->type);
@@ -356,6 +361,7 @@ const FunctionEntry kTable[] = {
     scalar("array_contains", "(any, any) -> @", "spark_array_contains($1, $2)", kNone, contains_rule),
     scalar("array_position", "(any, any) -> @", "spark_array_position($1, $2)", kNone, position_rule),
     scalar("array_remove", "(any, any) -> @", "spark_array_remove($1, $2)", kNone, remove_rule),
+    scalar("internal:array_binary_search", "(any, any) -> @", "spark_array_binary_search($1, $2)", kHidden, binary_search_rule),
     scalar("array_append", "(any, any) -> @", "spark_array_append($1, $2)", kNullTolerant, append_rule),
     scalar("array_prepend", "(any, any) -> @", "spark_array_prepend($1, $2)", kNullTolerant, append_rule),
     scalar("array_insert", "(any, any, any) -> @", "spark_array_insert($1, $2, $3)", kNullTolerant, insert_rule),

@@ -10,7 +10,7 @@ namespace {
 TypedCall rounded(const CallContext& c, std::vector<ExprPtr>& args) {
   expect_foldable(c, args, 1, "scale", TypeId::kInt);
   const DataType& t = args[0]->type;
-  bool nullable = any_nullable(args) || (t.id() == TypeId::kDecimal && c.mode != EvalMode::kAnsi);
+  const bool nullable = true;  // Spark says so of every rounding, because a decimal may not fit
   if (t.id() != TypeId::kDecimal) return {t, nullable};
   int digits = static_cast<int>(constant_integer(*args[1]).value_or(0));
   int whole = t.precision() - t.scale() + 1;
