@@ -30,6 +30,9 @@ Database::Database(const EngineOptions& options) {
   config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
   if (!options.memory_limit.empty()) config.SetOptionByName("memory_limit", duckdb::Value(options.memory_limit));
   if (options.threads > 0) config.SetOptionByName("threads", duckdb::Value::BIGINT(options.threads));
+  // Memory of dropped tables goes back to the system though nobody allocates any more.
+  config.SetOptionByName("allocator_background_threads", duckdb::Value::BOOLEAN(true));
+  config.SetOptionByName("allocator_bulk_deallocation_flush_threshold", duckdb::Value("64MB"));
   if (!options.home.empty()) {
     // What a crashed process spilled is of no use to anyone.
     std::string spill = options.home + "/spill";

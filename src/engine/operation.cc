@@ -219,7 +219,8 @@ PlanPtr Operation::with_cached_data_inner(const PlanPtr& plan) {
       entry->table = nullptr;
       entry->filled_with.clear();
       auto fresh = store.new_table(entry->level);
-      fill(*fresh, with_cached_inputs(plan));
+      // Its inputs: not what is below an idle projection, which is the entry itself.
+      fill(*fresh, with_cached_inputs(without_idle_projections(plan)));
       entry->table = std::move(fresh);
       entry->filled_with = std::move(exact);
     }

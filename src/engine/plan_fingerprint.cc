@@ -267,6 +267,12 @@ std::string plan_fingerprint(const plan::LogicalPlan& plan, const FingerprintCon
   return std::move(f.out);
 }
 
+const plan::PlanPtr& without_idle_projections(const plan::PlanPtr& plan) {
+  const auto* p = &plan;
+  while (Fingerprint::passes_all_on(**p)) p = &(*p)->children[0];
+  return *p;
+}
+
 bool may_be_equal(const plan::LogicalPlan& a, const plan::LogicalPlan& b) {
   const auto *x = &a, *y = &b;
   while (Fingerprint::passes_all_on(*x)) x = &x->child();

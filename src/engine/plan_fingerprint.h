@@ -16,6 +16,9 @@ struct FingerprintContext {
 // paths, options, version if one was named), whatever their data is now.
 std::string plan_fingerprint(const plan::LogicalPlan& plan, const FingerprintContext* context = nullptr);
 
+// The plan below projections that pass everything on (df.select("*")): these have the fingerprint of what is below them.
+const plan::PlanPtr& without_idle_projections(const plan::PlanPtr& plan);
+
 // Cheap: false if the fingerprints of these plans cannot be equal.
 bool may_be_equal(const plan::LogicalPlan& a, const plan::LogicalPlan& b);
 

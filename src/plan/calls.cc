@@ -249,7 +249,20 @@ ExprPtr Analyzer::input_file_call(const FunctionEntry& entry, const std::string&
   return value;
 }
 
-ExprPtr Analyzer::function_call(const CallParts& c, Env& env, const std::shared_ptr<const QueryContext>& where) {
+ExprPtr Analyzer::function_call(const CallParts& written, Env& env, const std::shared_ptr<const QueryContext>& where) {
+  CallParts c = written;
+  // F.count(F.expr("*")): a star that came as text is one all the same.
+  for (int i = 0; i < c.arguments->size(); ++i) {
+    const auto& argument = c.arguments->Get(i);
+    if (!argument.has_expression_string() || argument.expression_string().expression().find('*') == std::string::npos) continue;
+    auto parsed = sql::parse_expression(argument.expression_string().expression(), parse_options());
+    if (!is_star(parsed)) continue;
+    auto call = std::make_shared<sc::Expression::UnresolvedFunction>();
+    *call->mutable_arguments() = *c.arguments;
+    *call->mutable_arguments(i) = std::move(parsed);
+    kept_.push_back(call);
+    c.arguments = &call->arguments();
+  }
   Parts parts = c.name;
   std::string name = lower_case(parts.back());
   bool builtin_name = parts.size() == 1;

@@ -44,6 +44,15 @@ def test_rows_are_computed_once_by_the_first_action_and_again_after_unpersist(sp
     assert df.count() == 10 and df.agg(F.sum("v")).first()[0] == 450 and c.times() > 10
 
 
+def test_an_idle_projection_is_what_it_projects(spark, tmp_path):
+    spark.range(6).selectExpr("id", "id % 2 AS odd").write.parquet(str(tmp_path / "p"))
+    df = spark.read.parquet(str(tmp_path / "p")).where("odd = 1")
+    again = df.select("*").select("id", "odd").cache()
+    assert again.count() == 3 and df.is_cached and df.select("*").agg(F.sum("id")).first()[0] == 9
+    df.unpersist()
+    assert not again.is_cached
+
+
 def test_the_storage_level_is_the_one_that_was_asked_for(spark):
     df = spark.range(3).selectExpr("id", "'level' AS s")
     assert df.persist().storageLevel == StorageLevel.MEMORY_AND_DISK_DESER
