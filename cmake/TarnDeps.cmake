@@ -34,8 +34,11 @@ tarn_interface(tarn_duckdb
           ${d}/third_party/fastpforlib
   LINK ${d}/lib/libduckdb.so)
 set(a ${TARN_DEPS_DIR}/arrow)
-# libarrow and libparquet export an own simdjson of another version: Debian's must come first in the search order, or our calls land there.
+# libarrow and libparquet export an own simdjson and an own OpenSSL of other versions: Debian's must come first in the search order, or calls of
+# ours, and of one half of OpenSSL to the other, land there.
 tarn_interface(tarn_arrow INCLUDE ${a}/include LINK simdjson ${a}/lib/libarrow.so ${a}/lib/libparquet.so)
+# As an option, because CMake moves a library that others ask for too to the end.
+target_link_options(tarn_arrow INTERFACE LINKER:--push-state,--no-as-needed,-lssl,-lcrypto,--pop-state)
 tarn_interface(tarn_simdjson LINK tarn_arrow)  # not simdjson alone: CMake would put it behind libarrow
 tarn_interface(tarn_roaring LINK roaring)
 tarn_interface(tarn_compression LINK PkgConfig::zstd ZLIB::ZLIB bz2)

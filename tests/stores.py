@@ -136,6 +136,12 @@ class TarnAccount:
     def make_container(self, name) -> None:
         azure_call(self, "PUT", f"/{name}", {"restype": "container"})
 
+    def paths(self, container, directory) -> list:
+        from azure.storage.filedatalake import FileSystemClient
+
+        with FileSystemClient(self.endpoint, container, credential=self.key) as client:
+            return list(client.get_paths(directory))
+
     def conf(self, endpoint=None) -> dict:
         return {f"fs.azure.account.key.{self.host}": self.key, f"fs.azure.account.endpoint.{self.host}": endpoint or self.endpoint}
 

@@ -1,5 +1,6 @@
-"""A lake on an object store, as the other clients of the job see it: pyarrow lays out the landing zone, deltalake checks the tables. Both get
-their credentials from the settings that Spark gets."""
+"""A lake on an object store, as the other clients of the job see it: the vendor's client lays out the landing zone, deltalake checks the
+tables. Both get their credentials from the settings that Spark gets."""
+import os
 from urllib.parse import urlparse
 
 
@@ -37,16 +38,15 @@ class AzureStore(Store):
         return next(self.conf[k] for k in [*(f"{name}.{h}" for h in hosts), name] if k in self.conf)
 
     def upload(self, directory, uri):
-        from pyarrow import fs
+        from azure.storage.blob import ContainerClient
 
-        named = {}
-        for side, endpoint in self.endpoints.items():
-            endpoint = endpoint or self.endpoints["blob"] or self.endpoints["dfs"]
-            if endpoint:
-                parts = urlparse(endpoint)
-                named |= {f"{side}_storage_authority": parts.netloc, f"{side}_storage_scheme": parts.scheme}
-        azure = fs.AzureFileSystem(self.account, account_key=self.key, **named)
-        fs.copy_files(directory, f"{self.container}{urlparse(uri).path}", destination_filesystem=azure)
+        url = self.endpoints["blob"] or self.endpoints["dfs"] or f"https://{self.account}.blob.core.windows.net"
+        with ContainerClient(url, self.container, credential=self.key) as container:
+            for folder, _, names in os.walk(directory):
+                for name in names:
+                    file = os.path.join(folder, name)
+                    with open(file, "rb") as content:
+                        container.upload_blob(f"{urlparse(uri).path.lstrip('/')}/{os.path.relpath(file, directory)}", content, overwrite=True)
 
     def other_name(self, path):
         return path.replace("wasbs://", "abfss://").replace(".blob.", ".dfs.")

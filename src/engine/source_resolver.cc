@@ -28,12 +28,24 @@ std::optional<std::string> option(const Options& options, const char* name) {
   return found;
 }
 
+}  // namespace
+
+void check_no_store_settings(const Options& options) {
+  for (const auto& [key, value] : options) {
+    std::string k = lower(key);
+    if (k.starts_with("fs.") || k.starts_with("spark.hadoop.")) throw not_built("settings of a store as an option (" + key + "): set them with spark.conf.set");
+  }
+}
+
+namespace {
+
 class Resolver : public plan::SourceResolver {
  public:
   explicit Resolver(const plan::SessionConf& conf) : conf_(conf) {}
 
   std::shared_ptr<const plan::Relation> load(const std::string& format, const std::vector<std::string>& paths, const Options& options,
                                              const std::optional<plan::DataType>& user_schema) override {
+    check_no_store_settings(options);
     std::string name = format.empty() ? conf_.text("spark.sql.sources.default") : format;
     if (lower(name) == "delta") {
       std::vector<std::string> all = paths;

@@ -29,6 +29,8 @@ struct S3Config {
   std::string region;
   AwsCredentials credentials;
   bool anonymous = false, path_style = false;
+  Pairs all_headers;   // of every request
+  Pairs made_headers;  // of requests that make an object
   size_t part_size = 8 << 20;
   HttpLimits limits;
 
@@ -38,6 +40,9 @@ struct S3Config {
                           credentials.secret_key, credentials.session_token, std::to_string(path_style), std::to_string(part_size),
                           std::to_string(limits.retry.attempts), std::to_string(limits.connect_timeout_ms), std::to_string(limits.idle_timeout_ms)}) {
       id += s + '\n';
+    }
+    for (const auto* headers : {&all_headers, &made_headers}) {
+      for (const auto& [k, v] : *headers) id += k + '=' + v + '\n';
     }
     return id;
   }
@@ -59,6 +64,11 @@ S3Config config_of(const std::string& bucket, const Settings& settings) {
   c.credentials = {find("access.key").value_or(""), find("secret.key").value_or(""), find("session.token").value_or("")};
   std::string provider = find("aws.credentials.provider").value_or("");
   c.anonymous = provider.find("Anonymous") != std::string::npos;
+  if (!provider.empty() && !c.anonymous && provider.find("SimpleAWSCredentialsProvider") == std::string::npos &&
+      provider.find("TemporaryAWSCredentialsProvider") == std::string::npos && provider.find("EnvironmentVariableCredentialsProvider") == std::string::npos) {
+    throw SparkError::Plain(ErrorKind::kUnsupported, "fs.s3a.aws.credentials.provider " + provider +
+                                                         " is not supported: use Simple-, Temporary- or AnonymousAWSCredentialsProvider or EnvironmentVariableCredentialsProvider");
+  }
   if (c.anonymous) {
     c.credentials = {};
   } else if (c.credentials.access_key.empty() && c.credentials.secret_key.empty()) {
@@ -95,6 +105,25 @@ S3Config config_of(const std::string& bucket, const Settings& settings) {
   }
   if (auto v = find("connection.timeout")) c.limits.idle_timeout_ms = static_cast<int>(time_setting(key("connection.timeout"), *v));
   if (auto v = find("connection.establish.timeout")) c.limits.connect_timeout_ms = static_cast<int>(time_setting(key("connection.establish.timeout"), *v));
+  if (flag_setting(key("requester.pays.enabled"), find("requester.pays.enabled").value_or("false"))) c.all_headers.emplace_back("x-amz-request-payer", "requester");
+  auto first = [&](const char* name, const char* old) { return find(name) ? find(name) : find(old); };
+  if (auto v = first("encryption.algorithm", "server-side-encryption-algorithm"); v && !v->empty()) {
+    std::string kind = *v == "AES256" || *v == "SSE-S3" ? "AES256" : *v == "SSE-KMS" ? "aws:kms" : *v == "DSSE-KMS" ? "aws:kms:dsse" : "";
+    if (kind.empty()) throw SparkError::Plain(ErrorKind::kUnsupported, "fs.s3a.encryption.algorithm " + *v + " is not supported: use SSE-S3, SSE-KMS or DSSE-KMS");
+    c.made_headers.emplace_back("x-amz-server-side-encryption", kind);
+    if (auto id = first("encryption.key", "server-side-encryption.key"); id && kind != "AES256") {
+      c.made_headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", *id);
+    }
+  }
+  if (auto v = find("acl.default"); v && !v->empty()) {
+    // "BucketOwnerFullControl" is "bucket-owner-full-control" on the wire.
+    std::string acl;
+    for (char ch : *v) {
+      if (std::isupper(static_cast<unsigned char>(ch)) && !acl.empty()) acl += '-';
+      acl += static_cast<char>(std::tolower(static_cast<unsigned char>(ch)));
+    }
+    c.made_headers.emplace_back("x-amz-acl", acl);
+  }
   if (!c.path_style) c.server.host = bucket + "." + c.server.host;
   return c;
 }
@@ -236,6 +265,11 @@ class S3Store : public RestStore {
 
  protected:
   void sign(HttpRequest& r) const override {
+    r.headers.insert(r.headers.end(), c_.all_headers.begin(), c_.all_headers.end());
+    // An object is made by a PUT that is no part of an upload, and by the beginning of an upload.
+    bool part = std::any_of(r.query.begin(), r.query.end(), [](const auto& q) { return q.first == "uploadId"; });
+    bool begins = std::any_of(r.query.begin(), r.query.end(), [](const auto& q) { return q.first == "uploads"; });
+    if ((r.method == "PUT" && !part) || begins) r.headers.insert(r.headers.end(), c_.made_headers.begin(), c_.made_headers.end());
     if (c_.anonymous) return;
     // Over TLS nobody can change the body.
     std::string hash = c_.server.tls ? "UNSIGNED-PAYLOAD" : hex_encode(sha256(r.body));

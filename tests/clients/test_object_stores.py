@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from stores import BUCKET, account, azurite, flaky, s3  # noqa: F401
+from clusters import Cluster
+from stores import BUCKET, Flaky, account, azurite, flaky, s3  # noqa: F401
 
 
 def session(cluster, conf):
@@ -146,6 +147,13 @@ def test_credentials_are_those_of_the_session(cluster, s3):
     for key, value in s3.conf().items():  # as a cluster's configuration names them
         spark.conf.set("spark.hadoop." + key, value)
     assert spark.read.parquet(path).count() == 5
+
+
+def test_credentials_as_options_are_refused(on_s3):
+    for action in (lambda: on_s3.read.option("fs.s3a.access.key", "x").parquet(f"{ROOT}/x"), lambda: on_s3.range(1).write.option("fs.s3a.access.key", "x").parquet(f"{ROOT}/x")):
+        with pytest.raises(Exception, match="set them with spark.conf.set"):
+            df = action()
+            df.collect()
 
 
 def test_what_does_not_exist_is_named(on_s3):
@@ -321,6 +329,91 @@ def test_a_wrong_key_of_a_lake_is_told_without_the_key(cluster, account):
     assert "HTTP 403" in str(e.value) and f"fs.azure.account.key.{account.host} is not a key of the account" in str(e.value) and "d3Jvbmc" not in str(e.value)
     with pytest.raises(Exception, match=f"No credentials for the storage account {account.host}: set fs.azure.account.key.{account.host}"):
         cluster.session().read.parquet(f"{lake(account)}/x").collect()
+
+
+@pytest.fixture
+def flaky_account(account):
+    proxy = Flaky(account.port)
+    proxy.account_endpoint = f"{proxy.endpoint}/{account.account}"
+    yield proxy
+    proxy.shutdown()
+    proxy.server_close()
+
+
+def test_a_lake_that_is_busy_or_breaks_off_is_asked_again(cluster, account, on_lake, flaky_account):
+    spark = session(cluster, account.conf(flaky_account.account_endpoint))
+    seen = {}
+
+    def fault(method, path):
+        n = seen[(method, path)] = seen.get((method, path), 0) + 1
+        return {1: 503, 2: "cut" if method == "GET" else "lost"}.get(n)
+
+    flaky_account.fault = fault
+    path = f"{lake(account)}/busy"
+    spark.range(50).write.format("delta").save(path)
+    spark.range(50, 60).write.format("delta").mode("append").save(path)
+    assert values(spark.read.format("delta").load(path)) == [(i,) for i in range(60)]
+    assert spark.sql(f"DESCRIBE HISTORY delta.`{path}`").count() == 2
+    assert flaky_account.count > 10
+    spark.range(1000).write.parquet(f"{lake(account)}/busy-files")
+    assert spark.read.parquet(f"{lake(account)}/busy-files").count() == 1000
+    flaky_account.fault = lambda method, path: None
+    names = [f.name for f in account.paths("lake", "busy")] + [f.name for f in account.paths("lake", "busy-files")]
+    assert not any(n.endswith(".tmp") for n in names), names
+
+
+def test_a_service_principal_over_tls_and_what_it_may_not(tmp_path, monkeypatch):
+    from azure_server import ACCOUNT, TENANT, AzureServer
+
+    server = AzureServer(tmp_path / "azure")
+    monkeypatch.setenv("SSL_CERT_FILE", server.ca)
+    c = Cluster(tmp_path / "home")
+    try:
+        server.lake().create_file_system("lake")
+        host = f"{ACCOUNT}.dfs.localhost:{server.port}"
+
+        def conf(who):
+            return {"fs.azure.account.auth.type": "OAuth",
+                    "fs.azure.account.oauth.provider.type": "org.apache.hadoop.fs.azurebfs.oauth2.ClientCredsTokenProvider",
+                    f"fs.azure.account.oauth2.client.id.{host}": who["id"], f"fs.azure.account.oauth2.client.secret.{host}": who["secret"],
+                    f"fs.azure.account.oauth2.client.endpoint.{host}": f"{server.url}/{TENANT}/oauth2/token"}
+
+        owner = session(c, conf(server.owner))
+        path = f"abfss://lake@{host}/t"
+        owner.range(5).write.format("delta").save(path)
+        owner.sql(f"DELETE FROM delta.`{path}` WHERE id = 3")
+        reader = session(c, conf(server.reader))
+        assert values(reader.read.format("delta").load(path)) == [(0,), (1,), (2,), (4,)]
+        with pytest.raises(Exception, match="HTTP 403 AuthorizationPermissionMismatch.*needs a role"):
+            reader.range(1).write.format("delta").mode("append").save(path)
+        wrong = session(c, conf({**server.owner, "secret": "n0-such-secret"}))
+        with pytest.raises(Exception, match="cannot sign in at.*fs.azure.account.oauth2.client.id and secret") as e:
+            wrong.read.format("delta").load(path).collect()
+        assert "n0-such" not in str(e.value)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        other = Cluster(tmp_path / "other")
+        try:
+            with pytest.raises(Exception, match="the certificate of .* is not trusted"):
+                session(other, {f"fs.azure.account.key.{host}": server.key}).read.parquet(f"abfss://lake@{host}/t").collect()
+        finally:
+            other.stop()
+    finally:
+        c.stop()
+        server.stop()
+
+
+def test_a_shared_access_signature_of_a_lake(cluster, account, on_lake):
+    from azure.storage.filedatalake import FileSystemSasPermissions, generate_file_system_sas
+
+    import datetime
+    token = generate_file_system_sas(account.account, "lake", account.key, permission=FileSystemSasPermissions.from_string("racwdlmeop"),
+                                     expiry=datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1))
+    spark = session(cluster, {f"fs.azure.account.auth.type.{account.host}": "SAS", f"fs.azure.sas.fixed.token.{account.host}": token,
+                              f"fs.azure.account.endpoint.{account.host}": account.endpoint})
+    path = f"{lake(account)}/sas"
+    spark.range(5).write.format("delta").save(path)
+    spark.range(5, 7).write.format("delta").mode("append").save(path)
+    assert spark.read.format("delta").load(path).count() == 7
 
 
 # ---- dbfs: and mounts

@@ -8,6 +8,7 @@
 #include "engine/commands/table_data.h"
 #include "engine/commands/table_definition.h"
 #include "engine/sinks/file_sink.h"
+#include "engine/source_resolver.h"
 #include "plan/session_conf.h"
 #include "storage/object_store.h"
 
@@ -86,6 +87,7 @@ void write_to_table(const catalog::TableInfo& table, const plan::PlanPtr& query,
 
 void write_to_path(const plan::WriteFilesCommand& command, CommandHost& host) {
   std::string format = command.format.empty() ? host.conf().text("spark.sql.sources.default") : command.format;
+  check_no_store_settings(command.options);
   std::string location = make_location(command.path, host);
   if (lower(format) == "noop") {
     host.collect(command.query);
@@ -174,6 +176,7 @@ void create_from_query(catalog::TableInfo info, plan::PlanPtr query, CommandHost
 }
 
 void save_as_table(const SaveAsTable& save, plan::PlanPtr query, CommandHost& host) {
+  check_no_store_settings(save.options);
   auto& catalog = host.analyzer().catalog;
   auto name = qualify(save.name, host);
   auto existing = catalog.get_table(name.catalog, name.schema, name.name);
