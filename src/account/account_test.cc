@@ -133,7 +133,7 @@ TEST_CASE("a signed token opens what it names, once its text is unchanged") {
   for (char c : base64_encode(hmac_sha256(keys.keys[0], text))) sig += c == '+' ? "%2B" : c == '/' ? "%2F" : std::string(1, c);
   std::string token = "sv=2022-11-02&sr=d&sdd=1&sp=r&se=2099-01-01T00:00:00Z&sig=" + sig;
   auto in = request("GET", "/c/dir/x?" + token, {});
-  Grant grant = authorizer.authenticate(in, {"c", "dir/x", ""});
+  Grant grant = authorizer.authenticate(in, {"c", "dir/x", "", false});
   CHECK(grant.allows("r"));
   CHECK(!grant.allows("w"));
   CHECK(code_of([&] { grant.require('c', "l"); }) == "AuthorizationPermissionMismatch");

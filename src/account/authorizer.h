@@ -31,6 +31,7 @@ struct AccountKeys {
 struct Address {
   std::string container, path;
   std::string directory;             // of a listing
+  bool closing_slash = false;        // the path was written "a/b/"
 };
 
 // What the bearer of a request may do.

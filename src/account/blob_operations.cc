@@ -105,11 +105,12 @@ void put_blob(Exchange& x) {
   Staged staged = x.store.stage();
   Received got = receive(x, staged.file(), 0, type == "AppendBlob" ? 0 : kMaxPutBlob);
   auto guard = x.store.lock(x.address.container);
-  // The way in which clients of flat accounts make directories.
+  // The ways in which clients of flat accounts make directories: an empty blob with this metadata, or with a name that ends with a slash.
   MetadataMap metadata = metadata_headers(x.request.headers);
   auto folder = std::find_if(metadata.begin(), metadata.end(), [](const auto& m) { return lower_ascii(m.first) == "hdi_isfolder"; });
-  if (folder != metadata.end() && lower_ascii(folder->second) == "true" && got.size == 0) {
-    metadata.erase(folder);
+  if (x.address.closing_slash && got.size) throw StorageError("InvalidUri", "a directory has no content");
+  if (x.address.closing_slash || (folder != metadata.end() && lower_ascii(folder->second) == "true" && got.size == 0)) {
+    if (folder != metadata.end()) metadata.erase(folder);
     auto there = x.store.find(x.address.container, x.address.path);
     x.check_change(there);
     if (!there) {
@@ -122,6 +123,7 @@ void put_blob(Exchange& x) {
     x.store.update(*there);
     x.response.status = 201;
     show_version(x, there->properties.etag, there->properties.modified_ms);
+    x.set("x-ms-request-server-encrypted", "false");
     return;
   }
   auto replaced = check_put(x);

@@ -346,12 +346,15 @@ void list_paths(Exchange& x) {
   bool more = false;
   auto listed = x.store.list(x.address.container, r, &more);
   json paths = json::array();
+  const bool arrow = x.header("User-Agent").find("azpartner-arrow") != std::string::npos;
   for (const auto& [path, entry] : listed) {
     const Properties& p = entry.properties;
-    json j = {{"name", path}, {"contentLength", std::to_string(entry.size)}, {"etag", p.etag.substr(1, p.etag.size() - 2)}, {"lastModified", http_date(p.modified_ms)},
+    json j = {{"name", path}, {"etag", p.etag.substr(1, p.etag.size() - 2)}, {"lastModified", http_date(p.modified_ms)},
               {"owner", p.owner}, {"group", p.group}, {"permissions", Acl::parse(p.acl).permissions()},
               {"creationTime", std::to_string((p.created_ms + 11'644'473'600'000) * 10'000)}};   // ticks since 1601, as the service writes them
     if (entry.directory) j["isDirectory"] = "true";
+    // Arrow shows this number as the size of a directory, too; only -1 is none to it, as directories have none in its other file systems.
+    j["contentLength"] = entry.directory && arrow ? "-1" : std::to_string(entry.size);
     paths.push_back(std::move(j));
   }
   if (more) x.set("x-ms-continuation", marker_of(key_of(listed.back().path, listed.back().entry.directory)));

@@ -144,12 +144,18 @@ void append_data(Exchange& x) {
     if (entry.directory) throw StorageError("PathConflict");
     if (entry.properties.blob_type != "BlockBlob") throw StorageError("InvalidBlobType");
     require_lease(entry.properties.lease, x.lease_id(), now_ms(), false);
-    if (*position < entry.size) throw StorageError("InvalidFlushPosition", "data is appended behind what is committed");
-    append = x.store.begin_append(x.address.container, x.address.path, std::move(entry));
+    // What lies before the committed length can never be flushed: it is taken, as the service takes it, and kept nowhere.
+    if (*position >= entry.size) append = x.store.begin_append(x.address.container, x.address.path, std::move(entry));
   }
-  Received got = receive(x, append->file, *position, kMaxAppend);
-  if (got.size) x.store.end_append(x.address.container, x.address.path, *append, *position, *position + got.size);
-  append.reset();
+  Received got;
+  if (append) {
+    got = receive(x, append->file, *position, kMaxAppend);
+    if (got.size) x.store.end_append(x.address.container, x.address.path, *append, *position, *position + got.size);
+    append.reset();
+  } else {
+    Staged staged = x.store.stage();
+    got = receive(x, staged.file(), 0, kMaxAppend);
+  }
   x.response.status = 202;
   x.set("x-ms-request-server-encrypted", "false");
   x.set("Content-MD5", base64_encode(got.md5));
@@ -158,7 +164,7 @@ void append_data(Exchange& x) {
   auto guard = x.store.lock(x.address.container);
   Entry entry = x.require_entry();
   x.check_change(entry);
-  if (!x.store.covered(entry, *position + got.size)) throw StorageError("InvalidFlushPosition");
+  if (*position + got.size < entry.size || !x.store.covered(entry, *position + got.size)) throw StorageError("InvalidFlushPosition");
   touch(entry.properties);
   entry.properties.content.erase("md5");
   entry.properties.blocks.clear();

@@ -103,6 +103,7 @@ std::string small_body(Exchange& x, size_t limit) {
   std::string out;
   std::vector<char> piece(64 << 10);
   if (!x.request.stream) return x.request.body;
+  if (x.header_number("Content-Length").value_or(0) > static_cast<int64_t>(limit)) throw StorageError("RequestBodyTooLarge");
   while (size_t n = x.request.stream->read(piece.data(), piece.size())) {
     if (out.size() + n > limit) throw StorageError("RequestBodyTooLarge");
     out.append(piece.data(), n);
@@ -312,6 +313,7 @@ void parse_path(std::string_view escaped, Address* out) {
 
 void split_path(std::string_view rest, Address* out) {
   while (rest.starts_with('/')) rest.remove_prefix(1);
+  out->closing_slash = rest.ends_with('/');
   while (rest.ends_with('/')) rest.remove_suffix(1);
   size_t slash = rest.find('/');
   out->container = std::string(rest.substr(0, slash));
@@ -359,6 +361,12 @@ Source parse_source(const Exchange& x, const std::string& text, bool url) {
     return parse_target(&r) ? r.query : q;
   }());
   parse_path(std::string_view(path).substr(0, mark), &out.address);
+  // Clients that build it from a path-style URL leave the account in it.
+  if (!url && out.address.container == x.authorizer.account() && !x.store.container(out.address.container)) {
+    Address inner;
+    split_path(out.address.path, &inner);
+    out.address = std::move(inner);
+  }
   if (out.address.container.empty() || out.address.path.empty()) throw StorageError("InvalidInput", "the source names no path");
   check_container_name(out.address.container);
   return out;

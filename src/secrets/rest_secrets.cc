@@ -56,9 +56,13 @@ int64_t principal_of(Call& call, const AccessControl& access) {
 
 http::RestError read_only() { return http::bad_request("The scope is backed by an Azure Key Vault: change its secrets there."); }
 
+KeyVaultReader& key_vaults(const Vault& vault) {
+  if (!vault.key_vaults()) throw http::RestError(501, "NOT_IMPLEMENTED", "This process does not read key vaults.");
+  return *vault.key_vaults();
+}
+
 std::string secret_value(const Vault& vault, const Scope& scope, const std::string& key) {
-  if (scope.key_vault) throw http::RestError(501, "NOT_IMPLEMENTED", "Reading through to an Azure Key Vault is not supported yet.");
-  auto value = vault.get(scope, key);
+  auto value = scope.key_vault ? key_vaults(vault).get(scope, key) : vault.get(scope, key);
   if (!value) throw http::not_found("Secret does not exist with scope: " + scope.name + " and key: " + key);
   return *value;
 }
@@ -93,6 +97,7 @@ void add_secret_routes(http::RouteTable& table, Vault& vault, AccessControl& acc
       scope.resource_id = vault_metadata.value("resource_id", "");
       scope.dns_name = vault_metadata.value("dns_name", "");
       if (scope.resource_id.empty() || scope.dns_name.empty()) throw invalid_parameter("backend_azure_keyvault needs resource_id and dns_name.");
+      key_vaults(vault).check_new_scope(call.caller, scope);
     } else if (backend != "DATABRICKS") {
       throw invalid_parameter("scope_backend_type must be DATABRICKS or AZURE_KEYVAULT.");
     }
@@ -148,7 +153,7 @@ void add_secret_routes(http::RouteTable& table, Vault& vault, AccessControl& acc
   table.get("/api/*/secrets/list", [&](Call& call) {
     Scope scope = scope_for(call, vault, access, "READ");
     Json list = Json::array();
-    for (const auto& s : vault.list(scope)) list.push_back({{"key", s.key}, {"last_updated_timestamp", s.updated_ms}});
+    for (const auto& s : scope.key_vault ? key_vaults(vault).list(scope) : vault.list(scope)) list.push_back({{"key", s.key}, {"last_updated_timestamp", s.updated_ms}});
     return http::json_response({{"secrets", list}});
   });
   table.post("/api/*/secrets/delete", [&](Call& call) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/metadata.h"
+#include "http/principal.h"
 
 namespace tarn::secrets {
 
@@ -40,6 +41,16 @@ struct SecretMetadata {
   int64_t updated_ms = 0;
 };
 
+// Reads the secrets of scopes that are backed by an Azure Key Vault. Thread-safe. RestError for whatever prevents it.
+class KeyVaultReader {
+ public:
+  virtual ~KeyVaultReader() = default;
+  // Whether the caller may make a scope of this vault: who may read the scope reads with the workspace's rights.
+  virtual void check_new_scope(const http::Principal& caller, const Scope& scope) = 0;
+  virtual std::optional<std::string> get(const Scope& scope, const std::string& key) = 0;
+  virtual std::vector<SecretMetadata> list(const Scope& scope) = 0;
+};
+
 // Thread-safe.
 class Vault {
  public:
@@ -54,6 +65,9 @@ class Vault {
   std::optional<std::string> get(const Scope& scope, const std::string& key) const;
   std::vector<SecretMetadata> list(const Scope& scope) const;            // by key
   bool remove(const Scope& scope, const std::string& key);
+  // Set before the first request; null: scopes of key vaults cannot be read.
+  void read_key_vaults_with(KeyVaultReader* reader) { key_vaults_ = reader; }
+  KeyVaultReader* key_vaults() const { return key_vaults_; }
   const MasterKey& master_key() const { return key_; }   // for other rooms that seal what they keep
 
   // For what other rooms keep sealed. name: authenticated, not stored; says what it is ("git-credential/7").
@@ -87,6 +101,7 @@ class Vault {
   Metadata& metadata_;
   MasterKey key_;
   std::function<void(int64_t, const std::string&)> reveal_;
+  KeyVaultReader* key_vaults_ = nullptr;
 };
 
 }  // namespace tarn::secrets

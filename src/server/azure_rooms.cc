@@ -5,6 +5,7 @@
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "server/command.h"
+#include "storage/http_client.h"
 #include "vault/families.h"
 
 namespace tarn::server {
@@ -21,6 +22,25 @@ std::string host_of(const std::string& url) {
   if (scheme == std::string::npos) return "";
   std::string host = lower_ascii(url.substr(scheme + 3));
   return host.substr(0, host.find_first_of("/:"));
+}
+
+vault::Fetched fetch(const std::string& method, const std::string& url, const std::vector<std::pair<std::string, std::string>>& headers, const std::string& body) {
+  size_t slash = url.find('/', url.find("://") + 3), mark = url.find('?');
+  storage::HttpRequest request;
+  request.method = method;
+  request.server = storage::Url::parse(url.substr(0, slash));
+  request.path = slash == std::string::npos ? "/" : url.substr(slash, mark == std::string::npos ? mark : mark - slash);
+  if (mark != std::string::npos) {
+    http::Request parts;
+    parts.target = url.substr(mark);
+    if (!http::parse_target(&parts)) throw std::runtime_error("the URL is not well formed");
+    request.query = std::move(parts.query);
+  }
+  for (const auto& [name, value] : headers) request.set_header(name, value);
+  request.body = body;
+  request.connect_timeout_ms = request.idle_timeout_ms = 10'000;
+  auto answer = storage::send_http(request);
+  return {answer.status, std::move(answer.body)};
 }
 
 }  // namespace
@@ -72,7 +92,10 @@ AzureRooms::AzureRooms(Parts parts, const std::string& home, Names names)
                       [this](const vault::Outcome& o) {
                         std::vector<std::pair<std::string, std::string>> details = {{"operation", o.operation}, {"vault", names_.vault}, {"secret", o.secret}};
                         parts_.audit.write({o.request, nullptr, o.caller, o.status, o.code, details});
-                      }}) {
+                      }}),
+      key_vaults_(secret_store_, names_.vault, [this](const http::Principal& caller, std::string_view permission) { return may(caller, permission); },
+                  names_.identity, fetch) {
+  parts_.secrets.read_key_vaults_with(&key_vaults_);
   // As the roles Storage Blob Data Reader, Contributor and Owner; granted through /api/2.0/permissions/storage-accounts/NAME.
   parts_.access.add_type({kType, "storage-account", {"CAN_READ", "CAN_EDIT", "CAN_MANAGE"}, [this](const std::string& id) { return id == keys_.account; }, nullptr, true,
                           {"Can list and read data (Storage Blob Data Reader)", "Can also write and delete data (Storage Blob Data Contributor)",

@@ -12,6 +12,7 @@
 #include "identity/families.h"
 #include "secrets/vault.h"
 #include "vault/access_policies.h"
+#include "vault/key_vault_client.h"
 #include "vault/service.h"
 
 namespace tarn::server {
@@ -30,6 +31,7 @@ class AzureRooms {
   struct Names {
     std::string account, vault;        // of the storage account and the key vault
     std::string tenant;                // a UUID
+    vault::Identity identity;          // for key vaults elsewhere
   };
   // The account's keys and data are in the home.
   AzureRooms(Parts parts, const std::string& home, Names names);
@@ -50,6 +52,7 @@ class AzureRooms {
   vault::SecretStore secret_store_;
   vault::AccessPolicies policies_;
   vault::Service vault_service_;
+  vault::KeyVaultClient key_vaults_;
 };
 
 }  // namespace tarn::server

@@ -62,6 +62,7 @@ int run_status(const Arguments&);
 int run_logs(const Arguments&);
 int run_config(const Arguments&);
 int run_sql(const Arguments&);
+int run_storage(const Arguments&);
 int run_version(const Arguments&);
 
 }  // namespace tarn::server

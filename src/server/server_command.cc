@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "base/encoding.h"
@@ -78,6 +79,27 @@ std::string workspace_id(Metadata& metadata) {
   SqliteStatement query(*db, "SELECT id FROM workspace");
   query.step();
   return query.text(0);
+}
+
+// Who the workspace is to key vaults elsewhere. The secret comes from a file: it must not show in the list of processes.
+vault::Identity identity_for_azure(const Settings& settings) {
+  vault::Identity identity;
+  identity.authority = settings.get("azure-authority");
+  while (identity.authority.ends_with('/')) identity.authority.pop_back();
+  if (!identity.authority.starts_with("https://")) throw UsageError("--azure-authority is an https URL");
+  identity.tenant = settings.get("azure-tenant");
+  identity.client_id = settings.get("azure-client-id");
+  if (const std::string& file = settings.get("azure-client-secret-file"); !file.empty()) {
+    std::ifstream in(file);
+    if (!std::getline(in, identity.client_secret)) throw CommandError("cannot read the client secret in " + file);
+  }
+  std::string hosts = lower_ascii(settings.get("key-vault-hosts"));
+  for (size_t at = 0; at < hosts.size();) {
+    size_t end = std::min(hosts.find(',', at), hosts.size());
+    if (end > at) identity.hosts.push_back(hosts.substr(at, end - at));
+    at = end + 1;
+  }
+  return identity;
 }
 
 std::string process_metrics(const http::Listener& listener, const clusters::Supervisor& supervisor, const clusters::ExecutionContexts& contexts,
@@ -182,7 +204,7 @@ int run_server(const Arguments& arguments) {
   unity::Unity unity{catalog, catalog_edit, grants, "7461726e-0000-4000-8000-" + digits.substr(digits.size() - 12)};
 
   AzureRooms azure({directory, credentials, access, audit, throttle, metadata, vault}, home,
-                   {settings.get("storage-account"), settings.get("key-vault"), settings.get("tenant")});
+                   {settings.get("storage-account"), settings.get("key-vault"), settings.get("tenant"), identity_for_azure(settings)});
 
   SqlFunctions sql_functions;
   http::RouteTable routes;
