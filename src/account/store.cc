@@ -300,10 +300,12 @@ Entry Store::publish(const std::string& container, const std::string& path, Stag
   }
   RootedFolder target = folder(container);
   bool moved = staging_.rename(staged.name(), target, path, replaced.has_value());
+  if (moved) {
+    staged.keep();
+    sync_folder(target, parent_of(path));
+  }
   SqliteTransaction transaction(*db);
   if (moved) {
-    sync_folder(target, parent_of(path));
-    staged.keep();
     if (replaced) forget(replaced->identity, *db);
   } else {
     forget(entry.identity, *db);
@@ -403,18 +405,25 @@ void Store::remove(const std::string& container, const std::string& path, const 
 
 // Rows go before their inodes do: a new file may get the number of one that is gone.
 void Store::dispose(const std::string& trashed) {
+  constexpr size_t kBatch = 1000;   // writers wait for no more than that
+  std::vector<Identity> gone;
   auto db = db_.lease();
-  SqliteTransaction transaction(*db);
-  std::error_code ec;
+  auto flush = [&] {
+    SqliteTransaction transaction(*db);
+    for (const auto& id : gone) forget(id, *db);
+    transaction.commit();
+    gone.clear();
+  };
   auto drop = [&](const std::string& path) {
     Descriptor fd(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    auto seen = fd ? look(fd.get()) : std::nullopt;
-    if (seen) forget(seen->identity, *db);
+    if (auto seen = fd ? look(fd.get()) : std::nullopt) gone.push_back(seen->identity);
+    if (gone.size() >= kBatch) flush();
   };
   const std::string top = root_ + "/trash/" + trashed;
   drop(top);
+  std::error_code ec;
   for (auto it = fs::recursive_directory_iterator(top, ec); !ec && it != fs::recursive_directory_iterator(); it.increment(ec)) drop(it->path());
-  transaction.commit();
+  flush();
   trash_.remove_all(trashed);
 }
 

@@ -94,7 +94,7 @@ AzureRooms::AzureRooms(Parts parts, const std::string& home, Names names)
                         parts_.audit.write({o.request, nullptr, o.caller, o.status, o.code, details});
                       }}),
       key_vaults_(secret_store_, names_.vault, [this](const http::Principal& caller, std::string_view permission) { return may(caller, permission); },
-                  names_.identity, fetch) {
+                  names_.identity, [this](const std::string& url) { parts_.outbound.require(url); }, fetch) {
   parts_.secrets.read_key_vaults_with(&key_vaults_);
   // As the roles Storage Blob Data Reader, Contributor and Owner; granted through /api/2.0/permissions/storage-accounts/NAME.
   parts_.access.add_type({kType, "storage-account", {"CAN_READ", "CAN_EDIT", "CAN_MANAGE"}, [this](const std::string& id) { return id == keys_.account; }, nullptr, true,

@@ -6,6 +6,7 @@
 
 #include "account/account_file.h"
 #include "account/service.h"
+#include "http/outbound.h"
 #include "http/route.h"
 #include "http/virtual_hosts.h"
 #include "identity/audit_log.h"
@@ -27,6 +28,7 @@ class AzureRooms {
     identity::LoginThrottle& throttle;
     Metadata& metadata;
     secrets::Vault& secrets;
+    const http::OutboundPolicy& outbound;
   };
   struct Names {
     std::string account, vault;        // of the storage account and the key vault

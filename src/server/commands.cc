@@ -22,7 +22,6 @@ const std::vector<Command>& commands() {
         {"azure-tenant", "ID", "", "the tenant of that identity", true},
         {"azure-client-id", "ID", "", "its client ID", true},
         {"azure-client-secret-file", "FILE", "", "a file with its client secret", true},
-        {"key-vault-hosts", "HOST,HOST", "", "vaults besides those of Azure's clouds that secret scopes may name", true},
         {"tenant", "UUID", "00000000-0000-0000-0000-000000000000", "the tenant that the storage account and the key vault name to clients", true},
         {"python", "PROGRAM", "", "the interpreter below the clusters' environments (default: PYSPARK_PYTHON, else one that has pyspark)", true},
         {"allowed-hosts", "HOSTS", "github.com,gitlab.com,bitbucket.org,dev.azure.com,pypi.org",

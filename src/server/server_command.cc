@@ -93,12 +93,6 @@ vault::Identity identity_for_azure(const Settings& settings) {
     std::ifstream in(file);
     if (!std::getline(in, identity.client_secret)) throw CommandError("cannot read the client secret in " + file);
   }
-  std::string hosts = lower_ascii(settings.get("key-vault-hosts"));
-  for (size_t at = 0; at < hosts.size();) {
-    size_t end = std::min(hosts.find(',', at), hosts.size());
-    if (end > at) identity.hosts.push_back(hosts.substr(at, end - at));
-    at = end + 1;
-  }
   return identity;
 }
 
@@ -203,7 +197,7 @@ int run_server(const Arguments& arguments) {
   digits = std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits;
   unity::Unity unity{catalog, catalog_edit, grants, "7461726e-0000-4000-8000-" + digits.substr(digits.size() - 12)};
 
-  AzureRooms azure({directory, credentials, access, audit, throttle, metadata, vault}, home,
+  AzureRooms azure({directory, credentials, access, audit, throttle, metadata, vault, outbound}, home,
                    {settings.get("storage-account"), settings.get("key-vault"), settings.get("tenant"), identity_for_azure(settings)});
 
   SqlFunctions sql_functions;

@@ -53,14 +53,13 @@ bool is_secret_name(const std::string& s) {
 
 bool KeyVaultClient::is_own(const secrets::Scope& scope) const {
   std::string host = host_of(scope.dns_name);
-  return host.starts_with(own_name_ + ".vault.") && !of_azure(host) && std::find(identity_.hosts.begin(), identity_.hosts.end(), host) == identity_.hosts.end();
+  return host.starts_with(own_name_ + ".vault.") && !of_azure(host);
 }
 
 std::string KeyVaultClient::base_url(const secrets::Scope& scope) const {
   std::string host = host_of(scope.dns_name);
-  if (!of_azure(host) && std::find(identity_.hosts.begin(), identity_.hosts.end(), host) == identity_.hosts.end()) {
-    throw http::invalid_parameter("dns_name must be https://NAME.vault.azure.net/, the workspace's own vault, or a host that the server's key-vault-hosts names.");
-  }
+  if (host.empty()) throw http::invalid_parameter("dns_name must be https://NAME.vault.azure.net/ or another https address of a vault.");
+  if (!of_azure(host)) require_outbound_("https://" + host);
   return "https://" + host;
 }
 

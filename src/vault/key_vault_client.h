@@ -22,15 +22,16 @@ using Fetch = std::function<Fetched(const std::string& method, const std::string
 struct Identity {
   std::string authority = "https://login.microsoftonline.com";
   std::string tenant, client_id, client_secret;
-  std::vector<std::string> hosts;      // vaults besides those of Azure's clouds: HOST or HOST:PORT
 };
 
 // Thread-safe.
 class KeyVaultClient : public secrets::KeyVaultReader {
  public:
   using May = std::function<bool(const http::Principal&, std::string_view permission)>;   // on the workspace's own vault
-  KeyVaultClient(SecretStore& own, std::string own_name, May may, Identity identity, Fetch fetch)
-      : own_(own), own_name_(std::move(own_name)), may_(std::move(may)), identity_(std::move(identity)), fetch_(std::move(fetch)) {}
+  // require_outbound: RestError if the server shall not go to this URL; asked of vaults that are not of Azure's clouds.
+  using RequireOutbound = std::function<void(const std::string& url)>;
+  KeyVaultClient(SecretStore& own, std::string own_name, May may, Identity identity, RequireOutbound require_outbound, Fetch fetch)
+      : own_(own), own_name_(std::move(own_name)), may_(std::move(may)), identity_(std::move(identity)), require_outbound_(std::move(require_outbound)), fetch_(std::move(fetch)) {}
 
   void check_new_scope(const http::Principal& caller, const secrets::Scope& scope) override;
   std::optional<std::string> get(const secrets::Scope& scope, const std::string& key) override;
@@ -46,6 +47,7 @@ class KeyVaultClient : public secrets::KeyVaultReader {
   std::string own_name_;
   May may_;
   Identity identity_;
+  RequireOutbound require_outbound_;
   Fetch fetch_;
   std::mutex mu_;
   std::string token_, token_resource_;  // guarded by mu_

@@ -53,8 +53,8 @@ def make_certificates(folder):
 class AzureServer:
     """Principals: owner (an admin), reader (may read blobs, get and list secrets), nobody (no rights)."""
 
-    def __init__(self, home, *options):
-        self.home = str(home)
+    def __init__(self, home, *options, env=None):
+        self.home, self.env = str(home), {**os.environ, **(env or {})}
         os.makedirs(self.home, exist_ok=True)
         make_certificates(self.home)
         self.ca = os.path.join(self.home, "ca.pem")
@@ -71,7 +71,7 @@ class AzureServer:
         self.log = open(os.path.join(self.home, "stderr.log"), "ab")
         self.process = subprocess.Popen(
             [tarn_binary(), "server", "--listen", "127.0.0.1:0", "--home", self.home, "--tls-cert", f"{self.home}/cert.pem", "--tls-key", f"{self.home}/key.pem", *options],
-            stdout=subprocess.PIPE, stderr=self.log, text=True)
+            stdout=subprocess.PIPE, stderr=self.log, text=True, env=self.env)
         line = self.process.stdout.readline().strip()
         assert line.startswith("tarn server ready https"), f"said {line!r}: {open(self.log.name).read()[-500:]}"
         self.port = int(line.rsplit(":", 1)[1])

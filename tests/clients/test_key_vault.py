@@ -1,4 +1,5 @@
-"""The workspace's own key vault with the stock client."""
+"""The workspace's own key vault with the stock client, and secret scopes backed by a vault."""
+import base64
 import json
 import os
 
@@ -131,3 +132,65 @@ def test_values_are_sealed_on_disk_and_every_call_is_in_the_audit_log(server, va
     mine = [line for line in lines if line.get("on", {}).get("secret") == "sealed"]
     assert [m["on"]["operation"] for m in mine] == ["SecretSet", "SecretGet"]
     assert all(m["on"]["vault"] == VAULT for m in mine)
+
+
+# ---- secret scopes that are backed by a vault ------------------------------------------------------------------------------
+def make_scope(server, name, dns_name, token=None):
+    status, _, text = server.http("POST", server.url + "/api/2.0/secrets/scopes/create", {"Authorization": f"Bearer {token or server.token}", "Content-Type": "application/json"}, json.dumps({
+        "scope": name, "scope_backend_type": "AZURE_KEYVAULT",
+        "backend_azure_keyvault": {"resource_id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v", "dns_name": dns_name}}).encode())
+    return status, json.loads(text or b"{}").get("error_code")
+
+
+def value_of(server, scope, key):
+    return base64.b64decode(server.api("GET", f"/api/2.0/secrets/get?scope={scope}&key={key}")["value"]).decode()
+
+
+def workspace_token(server, who):
+    import urllib.parse
+    form = urllib.parse.urlencode({"grant_type": "client_credentials", "client_id": who["id"], "client_secret": who["secret"]}).encode()
+    return json.loads(server.http("POST", server.url + "/oidc/v1/token", {"Content-Type": "application/x-www-form-urlencoded"}, form)[2])["access_token"]
+
+
+def test_a_scope_reads_the_own_vault(server, vault):
+    vault.set_secret("lake-key", "from the vault")
+    assert make_scope(server, "own", server.vault + "/") == (200, None)
+    assert value_of(server, "own", "lake-key") == "from the vault"
+    vault.set_secret("lake-key", "changed")
+    assert value_of(server, "own", "lake-key") == "changed"
+    assert "lake-key" in [s["key"] for s in server.api("GET", "/api/2.0/secrets/list?scope=own")["secrets"]]
+    status, _, text = server.http("POST", server.url + "/api/2.0/secrets/put", {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"},
+                                  json.dumps({"scope": "own", "key": "x", "string_value": "y"}).encode())
+    assert (status, json.loads(text)["error_code"]) == (400, "BAD_REQUEST")
+    status, _, text = server.http("GET", server.url + "/api/2.0/secrets/get?scope=own&key=no-such", {"Authorization": f"Bearer {server.token}"})
+    assert (status, json.loads(text)["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_a_scope_gives_nobody_rights_on_a_vault_that_he_lacks(server):
+    nobody = workspace_token(server, server.nobody)
+    assert make_scope(server, "stolen", server.vault, nobody) == (403, "PERMISSION_DENIED")
+    assert make_scope(server, "stolen", "https://somebody.vault.azure.net/", nobody) == (403, "PERMISSION_DENIED")
+    assert make_scope(server, "lent", server.vault, workspace_token(server, server.reader)) == (200, None)
+    for inside in ("https://169.254.169.254/", "https://127.0.0.1:1/", "http://x.vault.azure.net/", "https://x.vault.azure.net@evil.example/", "https://x.vault.azure.net.evil.example/"):
+        assert make_scope(server, "inside", inside)[0] == 400, inside
+
+
+def test_a_scope_reads_a_vault_elsewhere_through_its_rest_api(server, tmp_path):
+    server.secrets().set_secret("elsewhere", "over the wire")
+    secret = tmp_path / "client-secret"
+    secret.write_text(server.reader["secret"] + "\n")
+    s = AzureServer(tmp_path / "home", "--azure-authority", server.authority, "--azure-tenant", "some-tenant", "--azure-client-id", server.reader["id"],
+                    "--azure-client-secret-file", str(secret), "--allowed-hosts", f"localhost:{server.port}", env={"SSL_CERT_FILE": server.ca})
+    try:
+        assert make_scope(s, "far", f"https://localhost:{server.port}/") == (200, None)
+        assert value_of(s, "far", "elsewhere") == "over the wire"
+        names = [x["key"] for x in s.api("GET", "/api/2.0/secrets/list?scope=far")["secrets"]]
+        assert "elsewhere" in names and len(names) > 25   # more than a page
+        status, _, _ = s.http("GET", s.url + "/api/2.0/secrets/get?scope=far&key=no-such", {"Authorization": f"Bearer {s.token}"})
+        assert status == 404
+        server.set_policy("remove", server.reader["id"], ["get"])
+        status, _, text = s.http("GET", s.url + "/api/2.0/secrets/get?scope=far&key=elsewhere", {"Authorization": f"Bearer {s.token}"})
+        assert (status, json.loads(text)["error_code"]) == (403, "PERMISSION_DENIED")
+    finally:
+        server.set_policy("add", server.reader["id"], ["get"])
+        s.stop()
