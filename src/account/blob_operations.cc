@@ -103,7 +103,7 @@ void put_blob(Exchange& x) {
     x.check_change(there);
   }
   Staged staged = x.store.stage();
-  Received got = receive(x, staged.file(), 0, type == "AppendBlob" ? 0 : kMaxPutBlob);
+  Received got = receive(x, staged.file(), 0, type == "AppendBlob" ? 0 : kMaxPutBlob, true);
   auto guard = x.store.lock(x.address.container);
   // The ways in which clients of flat accounts make directories: an empty blob with this metadata, or with a name that ends with a slash.
   MetadataMap metadata = metadata_headers(x.request.headers);
@@ -155,7 +155,7 @@ void put_block(Exchange& x) {
     throw StorageError("InvalidBlockId", "all block IDs of a blob have the same length");
   }
   Staged staged = x.store.stage();
-  Received got = receive(x, staged.file(), 0, kMaxBlock);
+  Received got = receive(x, staged.file(), 0, kMaxBlock, true);
   x.store.add_block(x.address.container, x.address.path, id, staged, got.size);
   x.response.status = 201;
   x.set("Content-MD5", base64_encode(got.md5));
@@ -254,7 +254,7 @@ void append_block(Exchange& x) {
   };
   check(x.require_entry());
   Staged staged = x.store.stage();
-  Received got = receive(x, staged.file(), 0, kMaxAppendBlock);
+  Received got = receive(x, staged.file(), 0, kMaxAppendBlock, true);
   auto guard = x.store.lock(x.address.container);
   Entry entry = x.require_entry();
   check(entry);

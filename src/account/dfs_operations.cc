@@ -149,16 +149,16 @@ void append_data(Exchange& x) {
   }
   Received got;
   if (append) {
-    got = receive(x, append->file, *position, kMaxAppend);
+    got = receive(x, append->file, *position, kMaxAppend, false);
     if (got.size) x.store.end_append(x.address.container, x.address.path, *append, *position, *position + got.size);
     append.reset();
   } else {
     Staged staged = x.store.stage();
-    got = receive(x, staged.file(), 0, kMaxAppend);
+    got = receive(x, staged.file(), 0, kMaxAppend, false);
   }
   x.response.status = 202;
   x.set("x-ms-request-server-encrypted", "false");
-  x.set("Content-MD5", base64_encode(got.md5));
+  if (!got.md5.empty()) x.set("Content-MD5", base64_encode(got.md5));
   if (!flush) return;
   // One request that does both.
   auto guard = x.store.lock(x.address.container);

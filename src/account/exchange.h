@@ -48,10 +48,10 @@ using Run = void (*)(Exchange&);
 std::string small_body(Exchange& x, size_t limit);            // RequestBodyTooLarge
 struct Received {
   int64_t size = 0;
-  std::string md5;                                             // 16 bytes
+  std::string md5;                                             // 16 bytes; "" if nobody asked for it
 };
-// Writes the body to the file from this offset on; checks Content-MD5 and x-ms-content-crc64.
-Received receive(Exchange& x, const Descriptor& file, int64_t offset, int64_t limit);
+// Writes the body to the file from this offset on; checks Content-MD5 and x-ms-content-crc64. want_md5: also without a Content-MD5.
+Received receive(Exchange& x, const Descriptor& file, int64_t offset, int64_t limit, bool want_md5);
 
 // Headers and back.
 MetadataMap metadata_headers(const http::Headers& headers);       // x-ms-meta-…
