@@ -16,7 +16,6 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -48,13 +47,7 @@ SSL_CTX* tls_context() {
     if (::sigaction(SIGPIPE, nullptr, &old) == 0 && old.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
     SSL_CTX* c = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
-    // The system's authorities, or those that SSL_CERT_FILE and SSL_CERT_DIR name. Not SSL_CTX_set_default_verify_paths: it also opens them as
-    // an OSSL_STORE, which crashes in the server's process (OpenSSL 3.0: OSSL_STORE_close calls a null function).
-    const char* file = std::getenv(X509_get_default_cert_file_env());
-    const char* folder = std::getenv(X509_get_default_cert_dir_env());
-    SSL_CTX_load_verify_file(c, file ? file : X509_get_default_cert_file());
-    SSL_CTX_load_verify_dir(c, folder ? folder : X509_get_default_cert_dir());
-    ERR_clear_error();  // one of them may be missing
+    SSL_CTX_set_default_verify_paths(c);  // SSL_CERT_FILE and SSL_CERT_DIR count
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
     return c;
