@@ -1,5 +1,6 @@
 """Spark reads and writes, and Delta, on stores behind HTTP. The other side is always somebody else's program."""
 import gzip
+import io
 import threading
 
 import deltalake
@@ -8,7 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from clusters import Cluster
-from stores import BUCKET, Flaky, account, azurite, flaky, s3  # noqa: F401
+from stores import BUCKET, Flaky, TarnAccount, account, azurite, flaky, s3  # noqa: F401
 
 
 def session(cluster, conf):
@@ -432,6 +433,31 @@ def test_mounts_and_dbfs_paths(cluster, s3, tmp_path):
     assert (tmp_path / "tables" / "t" / "_delta_log").is_dir() and spark.read.format("delta").load("dbfs:/tables/t").count() == 4
     with pytest.raises(Exception, match="There is no volume at /Volumes/main/x/y/z"):
         spark.read.parquet("dbfs:/Volumes/main/x/y/z").collect()
+
+
+def test_volumes_of_the_workspace_are_paths(tmp_path):
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.catalog import VolumeType
+
+    server = TarnAccount(tmp_path)
+    try:
+        w = WorkspaceClient(host=f"http://127.0.0.1:{server.port}", token=(tmp_path / "admin-token").read_text().strip())
+        w.catalogs.create("files")
+        w.schemas.create("raw", "files")
+        w.volumes.create("files", "raw", "landing", VolumeType.MANAGED)
+        w.files.upload("/Volumes/files/raw/landing/in/a.csv", io.BytesIO(b"x,y\n1,2\n"))
+        c = Cluster(tmp_path / "cluster", "--warehouse", str(tmp_path / "warehouse"))
+        try:
+            spark = c.session()
+            assert values(spark.read.option("header", True).csv("/Volumes/files/raw/landing/in")) == [("1", "2")]
+            spark.range(3).write.parquet("dbfs:/Volumes/files/raw/landing/out")
+            spark.range(3).write.format("delta").save("/Volumes/files/raw/landing/table")
+            assert spark.read.format("delta").load("dbfs:/Volumes/files/raw/landing/table").count() == 3
+            assert "_SUCCESS" in [e.name for e in w.files.list_directory_contents("/Volumes/files/raw/landing/out")]
+        finally:
+            c.stop()
+    finally:
+        server.stop()
 
 
 # ---- faults
