@@ -290,6 +290,16 @@ PlanPtr Analyzer::nearest_by_join(const sc::NearestByJoin& j) {
 }
 
 // For each left row the nearest right row: a lateral sub-select ordered by the distance, of one row.
+namespace {
+bool is_negative(const Value& value) {
+  if (auto* n = std::get_if<int64_t>(&value.v)) return *n < 0;
+  if (auto* d = std::get_if<double>(&value.v)) return *d < 0;
+  if (auto* u = std::get_if<Int128>(&value.v)) return *u < 0;
+  if (auto* c = std::get_if<IntervalValue>(&value.v)) return c->months < 0 || (c->months == 0 && (c->days < 0 || (c->days == 0 && c->micros < 0)));
+  return false;
+}
+}  // namespace
+
 PlanPtr Analyzer::as_of_join(const sc::AsOfJoin& j) {
   auto left = relation(j.left());
   auto right = relation(j.right());
@@ -319,6 +329,7 @@ PlanPtr Analyzer::as_of_join(const sc::AsOfJoin& j) {
   if (j.has_tolerance()) {
     auto t = plain(expression(j.tolerance(), env));
     if (!is_foldable(*t)) throw analysis_error("AS_OF_JOIN.TOLERANCE_IS_UNFOLDABLE");
+    if (auto v = constant_value(t); v && is_negative(*v)) throw analysis_error("AS_OF_JOIN.TOLERANCE_IS_NON_NEGATIVE");
     if (backward) add(call(">=", {r, call("-", {l, t})}));
     else if (forward) add(call("<=", {r, call("+", {l, t})}));
     else add(call("and", {call(">=", {r, call("-", {l, t})}), call("<=", {r, call("+", {l, t})})}));

@@ -198,6 +198,14 @@ def test_programs_of_pandas(ps, name):
     both(ps, FRAME, PROGRAMS[name])
 
 
+def test_the_tolerance_of_an_as_of_join_is_not_negative(ps):
+    left, right = pd.DataFrame({"a": [1, 5, 10]}), pd.DataFrame({"a": [1, 2, 9], "v": [1, 2, 9]})
+    actual = ps.merge_asof(ps.from_pandas(left), ps.from_pandas(right), on="a", tolerance=2).to_pandas().sort_values("a", ignore_index=True)
+    pd.testing.assert_frame_equal(actual, pd.merge_asof(left, right, on="a", tolerance=2), check_dtype=False)
+    with pytest.raises(PySparkException, match="AS_OF_JOIN.TOLERANCE_IS_NON_NEGATIVE"):
+        ps.merge_asof(ps.from_pandas(left), ps.from_pandas(right), on="a", tolerance=-1)
+
+
 def test_two_frames_meet_only_when_asked_to(ps):
     a, b = ps.Series([1, 2, 3], name="a"), ps.Series([10, 20, 30], name="b")
     with pytest.raises(ValueError, match="Cannot combine"):
