@@ -241,7 +241,7 @@ plan::DataType stated_type(const sc::DataType& type, const Session::Impl& sessio
 void register_function(const sc::CommonInlineUserDefinedFunction& f, Session::Impl& session) {
   // There is no Java virtual machine that could have the class.
   if (f.has_java_udf()) {
-    throw analysis_error("CANNOT_LOAD_FUNCTION_CLASS", {{"className", f.java_udf().class_name()}, {"functionName", quote_identifier(f.function_name())}});
+    throw analysis_error("_LEGACY_ERROR_TEMP_1329", {{"className", f.java_udf().class_name()}});
   }
   if (!f.has_python_udf()) throw not_built("functions in Scala");
   const auto& python = f.python_udf();

@@ -215,7 +215,7 @@ def test_arguments_of_functions_are_checked(spark):
         assert error.value.getCondition() == condition
     with pytest.raises(AnalysisException, match="AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION"):
         spark.range(3).groupBy("id").agg(F.sum(random("id"))).collect()
-    with pytest.raises(AnalysisException, match="CANNOT_LOAD_FUNCTION_CLASS"):
+    with pytest.raises(AnalysisException, match="Can not load class no.such.Class"):
         spark.udf.registerJavaFunction("py_java", "no.such.Class")
 
 
@@ -323,6 +323,12 @@ def test_the_profiler_sees_functions(cluster):
     assert len(profiles) == 2
     assert any("looked_for" in str(key) for p in profiles.values() for key in p.stats)
     spark.conf.unset("spark.sql.pyspark.udf.profiler")
+
+
+def test_a_limit_bounds_the_rows_that_functions_see(spark):
+    size = pandas_udf(lambda v: pd.Series([len(v)] * len(v)), "bigint")
+    assert values(spark.range(0, 100, 1, 1).select(size("id")).limit(3)) == [(3,)] * 3
+    assert values(spark.range(0, 100, 1, 1).select("id", size("id")).offset(90).limit(2)) == [(90, 2), (91, 2)]
 
 
 def test_limits_do_not_evaluate_everything(spark):

@@ -118,7 +118,8 @@ Block PlanLowering::python_eval(const PythonEval& e) {
       f.arguments.push_back({column(first.children[a]), a < first.argument_names.size() ? first.argument_names[a] : ""});
     }
     for (const auto* c : chain) f.commands.push_back(c->command);
-    f.result_id = plan::to_attribute(*e.functions[i]).id;
+    // The same each time a DataFrame runs: profiles are added up under it.
+    f.result_id = static_cast<int64_t>((std::hash<std::string>()(chain.back()->command) + i) % 1000000007);
     if (e.over != Over::kTable) scan->header.output_types.push_back(e.functions[i]->type.json());
     scan->header.functions.push_back(std::move(f));
     if (e.over == Over::kWindow) bounds += (i ? "," : "") + std::string(e.bounded[i] ? "bounded" : "unbounded");

@@ -86,6 +86,7 @@ class Extractor {
 
   PlanPtr rewrite(const PlanPtr& original) {
     if (auto* j = plan::try_as<plan::Join>(*original); j && j->lateral && calls_table_function(*j->children[1])) return rewrite(lateral(*j));
+    if (auto moved = limits_below(original); moved != original) return rewrite(moved);
     PlanPtr p = original->kind == PlanKind::kFilter ? with_filters_below(original) : original;
     auto node = p->clone();
     for (auto& c : node->children) c = rewrite(c);
@@ -118,6 +119,20 @@ class Extractor {
   }
 
  private:
+  // A limit below the projections that compute functions: a function of rows that nobody asks for is not called.
+  PlanPtr limits_below(const PlanPtr& p) {
+    auto* l = plan::try_as<plan::Limit>(*p);
+    if (!l) return p;
+    PlanPtr child = limits_below(l->children[0]);
+    auto* project = plan::try_as<plan::Project>(*child);
+    if (!project || std::none_of(project->expressions.begin(), project->expressions.end(), [](const ExprPtr& e) { return has_function(*e); })) return p;
+    auto below = std::make_shared<plan::Limit>(*l);
+    below->children = project->children;
+    below->output = project->child().output;
+    below->hidden.clear();
+    return plan::with_plan_children(child, {limits_below(below)});
+  }
+
   // ---- filters
 
   // Conditions that need no function's result, below the projection that computes functions.
