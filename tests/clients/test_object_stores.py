@@ -575,8 +575,9 @@ def test_a_write_that_fails_leaves_the_target_as_it_was(on_s3, s3):
     path = f"{ROOT}/kept"
     on_s3.range(5).write.parquet(path)
     before = s3.keys("kept/")
-    with pytest.raises(Exception, match="CAST_INVALID_INPUT"):
-        on_s3.range(100_000).select(F.expr("CAST(IF(id = 99999, 'x', '1') AS INT)").alias("id")).write.mode("overwrite").parquet(path)
-    assert s3.keys("kept/") == before
+    for fmt in ("parquet", "csv"):
+        with pytest.raises(Exception, match="CAST_INVALID_INPUT"):
+            on_s3.range(100_000).select(F.expr("CAST(IF(id = 99999, 'x', '1') AS INT)").alias("id")).write.mode("overwrite").format(fmt).save(path)
+        assert s3.keys("kept/") == before
     assert on_s3.read.parquet(path).count() == 5
     assert s3.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []

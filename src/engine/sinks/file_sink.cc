@@ -280,7 +280,7 @@ class Writer {
       check_cancelled();
       duckdb::unique_ptr<duckdb::DataChunk> chunk;
       duckdb::ErrorData error;
-      if (!result->TryFetch(chunk, error)) throw to_spark_error(error, sql);
+      if (!result->TryFetch(chunk, error)) throw to_spark_error(error.HasError() || !result->HasError() ? error : result->GetErrorObject(), sql);
       if (!chunk || chunk->size() == 0) break;
       chunk->Flatten();
       std::vector<Column> columns(chunk->ColumnCount());
