@@ -5,7 +5,8 @@
 
 1 M rows through a pickled, an Arrow, a pandas function and mapInArrow; applyInPandas with 10 k groups; the first function of a new session.
 Engines take turns case by case within each run, so that a drift of the machine hits all alike; each figure is the median over the
-runs, the load of the machine is printed beside. Every answer is checked. SAIL and SPARK_PYTHON name the peers as in tpch.py.
+runs, the load of the machine is printed beside. Every answer is checked. SAIL and SPARK_PYTHON name the peers as in tpch.py;
+pysail needs pyspark where its Python looks (PYTHONPATH), Tarn in PYSPARK_PYTHON.
 """
 import argparse
 import logging
@@ -114,7 +115,13 @@ def main():
                     if run:
                         times.setdefault((case, name), []).append(time.perf_counter() - begin)
             for name, remote in remotes.items():
-                seconds = first(remote)
+                if ("first function of a session", name) in failures:
+                    continue
+                try:
+                    seconds = first(remote)
+                except Exception as e:
+                    failures["first function of a session", name] = str(e).split("\n")[0][:80]
+                    continue
                 if run:
                     times.setdefault(("first function of a session", name), []).append(seconds)
             loads.append(os.getloadavg()[0])
