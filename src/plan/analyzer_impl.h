@@ -314,6 +314,10 @@ class Analyzer {
   std::string window_text(const ExprPtr& f, const WindowExpr& w);
   SparkError frame_mismatch(bool rows, const WindowExpr& w);
 
+  // script.cc
+  PlanPtr script_transform(const tarn::sql::ScriptTransform& t);
+  ExprPtr script_value(const ExprPtr& text, const DataType& type);
+
   // stored_views.cc
   static constexpr int kMaxViewDepth = 100;  // spark.sql.view.maxNestedViewDepth
   PlanPtr stored_view(const catalog::TableInfo& view);

@@ -422,6 +422,7 @@ std::string node_text(const LogicalPlan& p) {
     case PlanKind::kPythonEval: return "EvalPython " + list_text(as<PythonEval>(p).functions);
     case PlanKind::kPythonMap: return "MapInPython " + (as<PythonMap>(p).function ? as<PythonMap>(p).function->name : "");
     case PlanKind::kCached: return "InMemoryRelation " + list_text(p.output);
+    case PlanKind::kScript: return "ScriptTransformation " + as<Script>(p).command + ", " + list_text(p.output);
   }
   return "";
 }

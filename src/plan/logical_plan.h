@@ -49,7 +49,7 @@ class SourceResolver {
 enum class PlanKind : uint8_t {
   kOneRow, kLocalData, kValues, kRange, kScan, kProject, kFilter, kJoin, kAggregate, kWindow, kSort, kLimit, kTail, kSetOperation,
   kDistinct, kDeduplicate, kGenerate, kSample, kCteScope, kCteRef, kRecursiveCte, kRepartition, kCollectMetrics, kPythonMap,
-  kPythonEval, kCached,
+  kPythonEval, kCached, kScript,
 };
 
 struct LogicalPlan {
@@ -183,6 +183,9 @@ struct PythonEval : LogicalPlan {
   std::vector<ExprPtr> keys, order;  // columns of the child; SortOrder nodes over such
   bool outer = false;                // kTable: keep rows without results
 };
+
+// SELECT TRANSFORM … USING: lines through a command of the shell. One string column in, one out: a line each.
+struct Script : LogicalPlan { TARN_PLAN_NODE(Script) std::string command; };
 
 // Data kept by cache()/persist()/checkpoint(): the engine's handle.
 struct Cached : LogicalPlan { TARN_PLAN_NODE(Cached) std::string handle; };

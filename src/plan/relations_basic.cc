@@ -189,7 +189,7 @@ PlanPtr Analyzer::sql_rel(const tarn::sql::Rel& r) {
     }
     case R::kTimeTravel: return time_travel(r.time_travel());
     case R::kChanges: throw not_built("CHANGES of a table");
-    case R::kScriptTransform: throw not_built("SELECT TRANSFORM … USING a script");
+    case R::kScriptTransform: return script_transform(r.script_transform());
     case R::kWithWindows: {
       std::map<std::string, const sc::Expression::Window*> names;
       for (const auto& w : r.with_windows().windows()) names[lower_case(w.name())] = &w.window();

@@ -700,15 +700,21 @@ RelPtr Parser::transform_body(RelPtr from, bool from_statement) {
       from = finish(pack(h), start);
     }
   }
-  if (!from_statement && at_window_clause()) from = window_clause(std::move(from));
+  // Its names are for the expressions: it stands around the whole.
+  Rel windows;
+  if (!from_statement && at_window_clause()) window_definitions(windows.mutable_with_windows());
   if (quantifier) fail("UNSUPPORTED_FEATURE.TRANSFORM_DISTINCT_ALL", {}, start);
+  if (t->has_record_writer() || t->has_record_reader()) fail("_LEGACY_ERROR_TEMP_0048", {}, start);
   for (const RowFormat* f : {&t->input_format(), &t->output_format()}) {
     if (f->has_serde()) fail("UNSUPPORTED_FEATURE.TRANSFORM_NON_HIVE", {}, start);
     if (f->has_lines_terminated_by() && f->lines_terminated_by() != "\n")
       fail("_LEGACY_ERROR_TEMP_0064", {{"msg", "LINES TERMINATED BY only supports newline '\\n' right now: " + f->lines_terminated_by()}}, start);
   }
   t->set_allocated_input(from.release());
-  return finish(pack(x), start);
+  auto made = finish(pack(x), start);
+  if (!windows.has_with_windows()) return made;
+  windows.mutable_with_windows()->set_allocated_input(made.release());
+  return finish(pack(windows), start);
 }
 
 }  // namespace tarn::sql

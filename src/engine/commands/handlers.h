@@ -67,6 +67,11 @@ TARN_HANDLER(declare_variable);
 TARN_HANDLER(set_variable);
 TARN_HANDLER(drop_variable);
 TARN_HANDLER(execute_immediate);
+// cursor_commands.cc
+TARN_HANDLER(declare_cursor);
+TARN_HANDLER(open_cursor);
+TARN_HANDLER(fetch_cursor);
+TARN_HANDLER(close_cursor);
 // data_commands.cc
 TARN_HANDLER(insert);
 TARN_HANDLER(multi_insert);

@@ -143,6 +143,7 @@ class Script {
     } catch (const SparkError& error) {
       if (error.condition() == "OPERATION_CANCELED") throw;
       auto found = find_handler(error);
+      if (!found && error.sqlstate().starts_with("02")) return {};  // "no data" is a completion, not a failure
       if (!found) throw;
       auto [handler, frame] = *found;
       // The handler's body sees the variables of the block that declares it, and its errors are not for the handlers of that block.

@@ -289,15 +289,62 @@ CommandResult set_variable(const sql::Statement& statement, CommandHost& host) {
   return {};
 }
 
+struct QueryArguments::Values {
+  std::map<std::string, sc::Expression> named;
+  std::vector<sc::Expression> positional;
+  std::string unnamed;
+  bool any_alias = false;
+};
+
+QueryArguments::~QueryArguments() = default;
+
+namespace {
+
+plan::ExprPtr constant_argument(const sc::Expression& e, CommandHost& host) {
+  if (e.has_subquery_expression()) throw analysis_error("UNSUPPORTED_EXPR_FOR_PARAMETER", {{"invalidExprSql", "\"scalarsubquery()\""}});
+  return plan::analyze_constant(e, host.analyzer());
+}
+
+}  // namespace
+
+QueryArguments::QueryArguments(const google::protobuf::RepeatedPtrField<sc::Expression>& list, CommandHost& host) : values_(std::make_unique<Values>()) {
+  auto& v = *values_;
+  std::string repeated;
+  for (auto& argument : list) {
+    bool has_name = argument.has_alias();
+    auto typed = constant_argument(has_name ? argument.alias().expr() : argument, host);
+    if (!plan::is_foldable(*typed)) {
+      throw analysis_error("UNSUPPORTED_EXPR_FOR_PARAMETER", {{"invalidExprSql", quote_sql(plan::expression_sql(*typed))}});
+    }
+    auto literal = literal_expression(evaluate(typed, host), typed->type);
+    v.positional.push_back(literal);
+    if (has_name) {
+      v.any_alias = true;
+      const std::string& name = argument.alias().name(0);
+      if (!v.named.emplace(name, literal).second) repeated += (repeated.empty() ? "" : ", ") + quote_identifier(name);
+    } else if (argument.has_unresolved_attribute()) {
+      // USING x: a variable is bound by position, and by its own name.
+      auto parts = sql::parse_attribute_name(argument.unresolved_attribute().unparsed_identifier());
+      v.named.emplace(parts.back(), literal);
+    } else {
+      v.unnamed += (v.unnamed.empty() ? "" : ", ") + quote_sql(plan::expression_sql(*typed));
+    }
+  }
+  if (!repeated.empty()) throw analysis_error("EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES", {{"aliases", repeated}});
+}
+
+void QueryArguments::bind(const std::string& text, sql::ParseOptions& options) const {
+  const auto& v = *values_;
+  if (uses_named_markers(text)) {
+    if (v.any_alias && !v.unnamed.empty()) throw analysis_error("ALL_PARAMETERS_MUST_BE_NAMED", {{"exprs", v.unnamed}});
+    options.named_arguments = &v.named;
+  }
+  if (!v.positional.empty()) options.positional_arguments = &v.positional;
+}
+
 CommandResult execute_immediate(const sql::Statement& statement, CommandHost& host) {
   auto& immediate = statement.execute_immediate();
-  auto constant = [&](const sc::Expression& e) {
-    if (e.has_subquery_expression()) {
-      throw analysis_error("UNSUPPORTED_EXPR_FOR_PARAMETER", {{"invalidExprSql", "\"scalarsubquery()\""}});
-    }
-    return plan::analyze_constant(e, host.analyzer());
-  };
-  auto text_expression = constant(immediate.query());
+  auto text_expression = constant_argument(immediate.query(), host);
   if (!text_expression->type.is_string() && text_expression->type.id() != plan::TypeId::kNull) {
     throw analysis_error("INVALID_EXPR_TYPE_FOR_QUERY_EXECUTE_IMMEDIATE", {{"exprType", quote_sql(text_expression->type.sql())}});
   }
@@ -308,39 +355,9 @@ CommandResult execute_immediate(const sql::Statement& statement, CommandHost& ho
     throw analysis_error("NULL_QUERY_STRING_EXECUTE_IMMEDIATE", {{"varName", quote_identifier(name)}});
   }
   const std::string& query = sql_text.get<std::string>();
-
-  std::map<std::string, sc::Expression> named;
-  std::vector<sc::Expression> positional;
-  std::string unnamed, repeated;
-  bool any_alias = false;
-  for (auto& argument : immediate.arguments()) {
-    bool has_name = argument.has_alias();
-    auto typed = constant(has_name ? argument.alias().expr() : argument);
-    if (!plan::is_foldable(*typed)) {
-      throw analysis_error("UNSUPPORTED_EXPR_FOR_PARAMETER", {{"invalidExprSql", quote_sql(plan::expression_sql(*typed))}});
-    }
-    auto literal = literal_expression(evaluate(typed, host), typed->type);
-    positional.push_back(literal);
-    if (has_name) {
-      any_alias = true;
-      const std::string& name = argument.alias().name(0);
-      if (!named.emplace(name, literal).second) repeated += (repeated.empty() ? "" : ", ") + quote_identifier(name);
-    } else if (argument.has_unresolved_attribute()) {
-      // USING x: a variable is bound by position, and by its own name.
-      auto parts = sql::parse_attribute_name(argument.unresolved_attribute().unparsed_identifier());
-      named.emplace(parts.back(), literal);
-    } else {
-      unnamed += (unnamed.empty() ? "" : ", ") + quote_sql(plan::expression_sql(*typed));
-    }
-  }
-  if (!repeated.empty()) throw analysis_error("EXEC_IMMEDIATE_DUPLICATE_ARGUMENT_ALIASES", {{"aliases", repeated}});
-
+  QueryArguments arguments(immediate.arguments(), host);
   auto options = parse_options(host.conf());
-  if (uses_named_markers(query)) {
-    if (any_alias && !unnamed.empty()) throw analysis_error("ALL_PARAMETERS_MUST_BE_NAMED", {{"exprs", unnamed}});
-    options.named_arguments = &named;
-  }
-  if (!positional.empty()) options.positional_arguments = &positional;
+  arguments.bind(query, options);
   HideLocals hidden(host);   // local variables of a script are not seen inside
   auto plan = sql::parse_statement(query, options);
   sql::Statement inner;

@@ -69,6 +69,7 @@ class PlanLowering {
   Block recursive_cte(const plan::RecursiveCte& r);
   Block python_eval(const plan::PythonEval& e);
   Block python_map(const plan::PythonMap& m);
+  Block script(const plan::Script& s);
   // A query that stands by itself (the WITH lists around it included); columns as in plan.output.
   std::string detached(const plan::PlanPtr& plan);
 

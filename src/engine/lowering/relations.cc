@@ -333,6 +333,7 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
     }
     case PlanKind::kPythonMap: return python_map(as<PythonMap>(*p));
     case PlanKind::kPythonEval: return python_eval(as<PythonEval>(*p));
+    case PlanKind::kScript: return script(as<Script>(*p));
     case PlanKind::kCached: {
       return source(context_.cached_table(as<Cached>(*p).handle) + " AS " + fresh_alias() + column_list(p->output), p->output);
     }

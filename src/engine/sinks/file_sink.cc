@@ -254,14 +254,19 @@ class Writer {
   int64_t execute(const std::string& sql) {
     auto pending = connection_.PendingQuery(sql, false);
     if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
-    for (;;) {
-      auto state = pending->ExecuteTask();
-      if (cancelled_ && cancelled_()) {
-        connection_.Interrupt();
-        break;
+    try {
+      for (;;) {
+        auto state = pending->ExecuteTask();
+        if (cancelled_ && cancelled_()) {
+          connection_.Interrupt();
+          break;
+        }
+        if (duckdb::PendingQueryResult::IsResultReady(state)) break;
+        if (state == duckdb::PendingExecutionResult::BLOCKED) pending->WaitForTask();
       }
-      if (duckdb::PendingQueryResult::IsResultReady(state)) break;
-      if (state == duckdb::PendingExecutionResult::BLOCKED) pending->WaitForTask();
+    } catch (const duckdb::Exception&) {
+      // A task of another thread failed between two steps: DuckDB then refuses the next one.
+      if (!pending->HasError()) throw;
     }
     check_cancelled();
     if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), sql);
