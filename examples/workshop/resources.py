@@ -11,13 +11,11 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import landing  # noqa: E402
 import run  # noqa: E402
 from store import Store  # noqa: E402
 

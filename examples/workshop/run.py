@@ -49,6 +49,23 @@ class Steps:
         return result
 
 
+def make_empty(directory: str) -> None:
+    """A new directory, or an older one of this job without what was in it. RuntimeError for any other."""
+    mark = os.path.join(directory, ".workshop")
+    if os.path.isdir(directory):
+        if not os.path.exists(mark) and os.listdir(directory):
+            raise RuntimeError(f"{directory} is not empty and was not made by this job; name another with --dir")
+        shutil.rmtree(directory)
+    os.makedirs(directory)
+    open(mark, "w").close()
+
+
+def print_rows(step: Steps) -> None:
+    print("\nRows")
+    for part, counts in step.rows.items():
+        print(f"  {part:<20}" + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+
+
 def start_cluster(tarn: str, home: str) -> tuple[subprocess.Popen, str]:
     os.makedirs(home, exist_ok=True)
     log = open(os.path.join(home, "stderr.log"), "wb")
@@ -125,17 +142,12 @@ def main() -> int:
     a = p.parse_args()
     directory = os.path.abspath(a.dir)
     conf = dict(c.split("=", 1) for c in a.conf)
-    if os.path.isdir(directory):
-        if not os.path.exists(os.path.join(directory, ".workshop")) and os.listdir(directory):
-            print(f"workshop: {directory} is not empty and was not made by this job; name another with --dir", file=sys.stderr)
-            return 1
-        shutil.rmtree(directory)
-    os.makedirs(directory)
-    open(os.path.join(directory, ".workshop"), "w").close()
     from pyspark.sql.connect.session import SparkSession
+
     step, server = Steps(), None
     print(f"The workshop's main job in {a.store or directory}\n")
     try:
+        make_empty(directory)
         store = store_of(a.store, conf)
         remote = a.remote
         if not remote:
@@ -160,9 +172,7 @@ def main() -> int:
                 server.wait(40)
             except subprocess.TimeoutExpired:
                 server.kill()
-    print("\nRows")
-    for part, counts in step.rows.items():
-        print(f"  {part:<20}" + ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+    print_rows(step)
     print(f"\nTotal {sum(t for _, t in step.times):.1f} s. Landing zone, Delta tables and the metastore are below {' and '.join(filter(None, (a.store, directory)))}.")
     return 0
 
