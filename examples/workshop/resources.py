@@ -4,7 +4,7 @@
     resources.py [--tarn build/release/bin/tarn] [--dir DIR]
 
 Starts a workspace with TLS; makes a file system in its storage account and uploads the landing zone; keeps the account's key in its key
-vault, a secret scope over the vault, a cluster that ends after an hour, a mount; then runs the main job on abfss: paths with the key from
+vault, a secret scope over the vault, a cluster that ends after an hour; then runs the main job on abfss: paths with the key from
 the scope. Ends with status 0 and a summary, or 1 and what failed.
 """
 import argparse
