@@ -111,7 +111,7 @@ def make_vault_client(client, workspace: Workspace):
                          body={"access_control_list": [{"service_principal_name": principal.application_id, "permission_level": "CAN_MANAGE"}]})
     credential = ClientSecretCredential(TENANT, principal.application_id, secret, authority=workspace.url, disable_instance_discovery=True,
                                         connection_verify=workspace.certificate)
-    return SecretClient(f"{workspace.url}/tarnvault", credential, verify_challenge_resource=False, connection_verify=workspace.certificate)
+    return SecretClient(workspace.url, credential, verify_challenge_resource=False, connection_verify=workspace.certificate)
 
 
 def make_cluster(client, workspace: Workspace) -> str:
@@ -142,7 +142,7 @@ def build(workspace: Workspace, directory: str, step: run.Steps) -> None:
     vault = step("key vault: a service principal and its client", lambda: make_vault_client(client, workspace))
     step("key vault: the account's key", lambda: vault.set_secret(SECRET, key))
     metadata = AzureKeyVaultSecretScopeMetadata(
-        resource_id="/subscriptions/workshop/resourceGroups/workshop/providers/Microsoft.KeyVault/vaults/tarnvault", dns_name=f"{workspace.url}/tarnvault")
+        resource_id="/subscriptions/workshop/resourceGroups/workshop/providers/Microsoft.KeyVault/vaults/tarnvault", dns_name=workspace.url)
     step("secret scope over the vault", lambda: client.secrets.create_scope(SCOPE, scope_backend_type=ScopeBackendType.AZURE_KEYVAULT, backend_azure_keyvault=metadata))
     if client.dbutils.secrets.get(SCOPE, SECRET) != key:
         raise RuntimeError("the scope gives another secret than the vault has")
