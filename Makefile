@@ -10,7 +10,7 @@ export CCACHE_NOHASHDIR := 1
 .PHONY: help setup build run test unit conformance bench sql-record install package lint clean
 
 help:
-	@echo "make run          set up, build, start Tarn and run the main job (examples/workshop)"
+	@echo "make run          set up, build, start Tarn and run the main job, alone and in a workspace (examples/workshop)"
 	@echo "make test         set up, build and run all tests"
 	@echo "make build        the program at build/release/bin/tarn (PRESET=dev|asan|tsan for others)"
 	@echo "make conformance  Spark's golden SQL files and PySpark's Connect tests against a fresh cluster"
@@ -26,6 +26,8 @@ build: setup
 
 run: build
 	@$(PYTHON) examples/workshop/run.py --tarn build/$(PRESET)/bin/tarn
+	@echo
+	@$(PYTHON) examples/workshop/resources.py --tarn build/$(PRESET)/bin/tarn
 
 test: build
 	@bash tools/test.sh build/$(PRESET)
