@@ -169,3 +169,15 @@ def test_time_windows_are_called_window(spark):
     df = spark.sql("SELECT timestamp'2016-03-11 09:00:07' AS date, 1 AS val")
     w = df.groupBy(F.window("date", "5 seconds", "5 seconds")).agg(F.sum("val").alias("sum"))
     assert w.select(w.window.end.cast("string"), F.window_time(w.window).cast("string")).collect()[0][:] == ("2016-03-11 09:00:10", "2016-03-11 09:00:09.999999")
+
+
+@pytest.mark.parametrize("sql", [
+    "SELECT if(id > 1, raise_error('no'), id) FROM range(3)",
+    "SELECT coalesce(nullif(id, 2), raise_error('no')) FROM range(3)",
+    "SELECT CASE WHEN id = 2 THEN raise_error('no') ELSE 'x' END FROM range(3)",
+    "SELECT struct(if(id > 1, assert_true(id < 2, 'no'), array(id))) FROM range(3)",
+])
+def test_an_error_raised_in_a_branch_is_raised(spark, sql):
+    with pytest.raises(PySparkException, match="no") as caught:
+        spark.sql(sql).collect()
+    assert caught.value.getCondition() == "USER_RAISED_EXCEPTION"

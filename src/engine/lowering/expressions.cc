@@ -102,9 +102,19 @@ std::string ExpressionLowering::lambda_body(const Expression& e, const std::vect
   return lower(*lambda.children[0]);
 }
 
+namespace {
+
+// What has no value may still have an effect: raise_error.
+bool has_call(const Expression& e) {
+  return e.kind == ExprKind::kCall || e.kind == ExprKind::kUserFunction ||
+         std::any_of(e.children.begin(), e.children.end(), [](const auto& c) { return has_call(*c); });
+}
+
+}  // namespace
+
 std::string ExpressionLowering::lower_cast(const plan::Cast& cast) {
   const auto& child = *cast.children[0];
-  if (child.type.id() == TypeId::kNull) return atom("NULL::" + duckdb_type_sql(cast.type));
+  if (child.type.id() == TypeId::kNull && !has_call(child)) return atom("NULL::" + duckdb_type_sql(cast.type));
   // A constant needs no function to become NULL.
   if (auto* literal = plan::try_as<plan::Literal>(child); literal && literal->value.is_null()) return atom("NULL::" + duckdb_type_sql(cast.type));
   return atom(kernels::cast_sql(child.type, cast.type, cast.mode, lower(child), zone()));
