@@ -142,7 +142,7 @@ def build(workspace: Workspace, directory: str, step: run.Steps) -> None:
     vault = step("key vault: a service principal and its client", lambda: make_vault_client(client, workspace))
     step("key vault: the account's key", lambda: vault.set_secret(SECRET, key))
     metadata = AzureKeyVaultSecretScopeMetadata(
-        resource_id="/subscriptions/workshop/resourceGroups/workshop/providers/Microsoft.KeyVault/vaults/tarnvault", dns_name=workspace.url)
+        resource_id="/subscriptions/workshop/resourceGroups/workshop/providers/Microsoft.KeyVault/vaults/tarnvault", dns_name=f"https://tarnvault.vault.localhost:{workspace.port}")
     step("secret scope over the vault", lambda: client.secrets.create_scope(SCOPE, scope_backend_type=ScopeBackendType.AZURE_KEYVAULT, backend_azure_keyvault=metadata))
     if client.dbutils.secrets.get(SCOPE, SECRET) != key:
         raise RuntimeError("the scope gives another secret than the vault has")
