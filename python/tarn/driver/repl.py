@@ -50,7 +50,7 @@ class Repl:
             self._connect()
         import dbruntime
 
-        dbruntime.UserNamespaceInitializer.getOrCreate().namespace = self.module.__dict__
+        dbruntime.Namespace.getOrCreate().namespace = self.module.__dict__
 
     @property
     def namespace(self) -> dict[str, Any]:
