@@ -22,6 +22,9 @@ struct Column {
   bool correlated = false;  // reads a column of the query around
 };
 
+// Whether a source already calls the column by its name.
+inline bool is_plain(const Column& c) { return c.sql == column_name(c.id); }
+
 struct Block {
   std::string from;                 // empty: one row
   std::vector<std::string> where;

@@ -26,8 +26,6 @@ constexpr int kCutDepth = 24;
 constexpr int kMaxNesting = 40;           // nested SELECTs; the grammar gives up near 1,400
 constexpr int kMaxPlanDepth = 6000;
 
-bool plain(const Column& c) { return c.sql == column_name(c.id); }
-
 // A subtree whose evaluation must stay where it is (a branch that may not run).
 bool conditional(const plan::Expression& e) {
   auto* call = plan::try_as<plan::Call>(e);
@@ -103,7 +101,7 @@ std::string PlanLowering::select(const Block& block) const {
     const auto& c = block.columns[i];
     if (i) out += ", ";
     out += c.sql;
-    if (!plain(c)) out += " AS " + column_name(c.id);
+    if (!is_plain(c)) out += " AS " + column_name(c.id);
   }
   if (!block.from.empty()) out += " FROM " + block.from;
   for (size_t i = 0; i < block.where.size(); ++i) out += (i ? " AND " : " WHERE ") + block.where[i];
@@ -156,7 +154,7 @@ Block PlanLowering::wrapped(Block block) {
 
 std::string PlanLowering::as_source(Block& block) {
   bool bare = block.open && block.where.empty() && block.order_by.empty() && !block.from.empty() &&
-              std::all_of(block.columns.begin(), block.columns.end(), plain);
+              std::all_of(block.columns.begin(), block.columns.end(), is_plain);
   if (!bare) block = wrapped(std::move(block));
   return block.from_is_join ? "(" + block.from + ")" : block.from;
 }
@@ -177,7 +175,7 @@ bool PlanLowering::can_inline(const Block& block, const std::vector<ExprPtr>& li
   }
   (void)any_special;
   for (const auto& c : block.columns) {
-    if (plain(c)) continue;
+    if (is_plain(c)) continue;
     if (outer.contains(c.id)) return false;  // a correlated subquery needs a real column
     auto it = counts.find(c.id);
     if (it == counts.end()) {
@@ -476,122 +474,6 @@ Block PlanLowering::filter(const plan::Filter& f) {
   return b;
 }
 
-namespace {
-
-// Takes the subqueries that need nothing of the other side out of a join condition: DuckDB joins on subqueries only in inner joins.
-ExprPtr take_subqueries(const ExprPtr& e, const std::vector<plan::Attribute>& other, std::vector<ExprPtr>& taken) {
-  return plan::transform(e, [&](const ExprPtr& x) -> ExprPtr {
-    if (x->kind != plan::ExprKind::kSubquery) return nullptr;
-    std::unordered_map<plan::ExprId, int> used;
-    count_references(*x, used);
-    std::unordered_set<plan::ExprId> outer;
-    outer_references(*x, outer);
-    auto uses = [&](const std::vector<plan::Attribute>& list) {
-      return std::any_of(list.begin(), list.end(), [&](const plan::Attribute& a) { return used.contains(a.id) || outer.contains(a.id); });
-    };
-    if (uses(other)) return nullptr;
-    taken.push_back(plan::make_alias(x, "subquery", true, plan::next_expr_id()));
-    return plan::make_ref(plan::to_attribute(*taken.back()));
-  });
-}
-
-bool has_subquery(const plan::Expression& e) {
-  return plan::any_of(e, [](const plan::Expression& x) { return x.kind == plan::ExprKind::kSubquery; });
-}
-
-}  // namespace
-
-Block PlanLowering::join(const plan::Join& j) {
-  using plan::JoinType;
-  Block left = lower(j.children[0]);
-  ExprPtr condition = j.condition;
-  const bool one_sided = j.type == JoinType::kLeftSemi || j.type == JoinType::kLeftAnti;
-  const bool inner = j.type == JoinType::kInner || j.type == JoinType::kCross;
-  std::vector<ExprPtr> of_left, of_right;
-  if (condition && !inner && has_subquery(*condition)) {
-    condition = take_subqueries(condition, j.children[1]->output, of_left);
-    condition = take_subqueries(condition, j.children[0]->output, of_right);
-    if (has_subquery(*condition)) throw not_built("a subquery over both sides in the condition of an outer join");
-  }
-  if (condition && !inner) {
-    // DuckDB takes no correlated columns in the condition of an outer join: they become columns of the left side.
-    std::unordered_map<plan::ExprId, ExprPtr> lent;
-    condition = plan::transform(condition, [&](const ExprPtr& x) -> ExprPtr {
-      auto* a = plan::try_as<plan::AttributeRef>(*x);
-      if (!a || !a->outer) return nullptr;
-      auto& column = lent[a->id];
-      if (!column) {
-        of_left.push_back(plan::make_alias(x, a->name, true, plan::next_expr_id()));
-        column = plan::make_ref(plan::to_attribute(*of_left.back()));
-      }
-      return column;
-    });
-  }
-  bool correlated = false;
-  if (one_sided) {
-    std::unordered_set<plan::ExprId> outer;
-    outer_references(j, outer);
-    correlated = !outer.empty();
-  }
-  if (!of_left.empty()) left = extended(std::move(left), of_left);
-  std::string left_source = as_source(left);
-  if (left.from_is_join) left_source = left.from;  // joins are left-associative
-  bool hoist = hoist_;
-  if (j.lateral) hoist_ = false;
-  Block right = lower(j.children[1]);
-  if (!of_right.empty()) right = extended(std::move(right), of_right);
-  // LATERAL takes a SELECT, not joined tables in parentheses.
-  if (j.lateral && (right.from_is_join || !(right.open && right.where.empty() && !right.from.empty() && right.order_by.empty() &&
-                                            std::all_of(right.columns.begin(), right.columns.end(), plain)))) {
-    right = wrapped(std::move(right));
-  }
-  std::string right_source = as_source(right);
-  hoist_ = hoist;
-
-  Block b;
-  b.nesting = std::max(left.nesting, right.nesting);
-  b.columns = left.columns;
-  if (!one_sided) b.columns.insert(b.columns.end(), right.columns.begin(), right.columns.end());
-  b.from_is_join = true;
-  Scope scope;
-  for (const auto& c : left.columns) scope[c.id] = c.sql;
-  for (const auto& c : right.columns) scope[c.id] = c.sql;
-  if (one_sided && correlated) {
-    // Inside a correlated subquery DuckDB can take a semi join apart only as EXISTS.
-    std::string text = "SELECT 1 FROM " + right_source;
-    if (condition) text += " WHERE " + expressions(scope).lower(condition);
-    b.from = left_source;
-    b.from_is_join = left.from_is_join;
-    b.where.push_back((j.type == JoinType::kLeftAnti ? "NOT EXISTS (" : "EXISTS (") + text + ")");
-    return b;
-  }
-  const char* keyword = "JOIN";
-  switch (j.type) {
-    case JoinType::kInner:
-    case JoinType::kCross: break;
-    case JoinType::kLeftOuter: keyword = "LEFT JOIN"; break;
-    case JoinType::kRightOuter: keyword = "RIGHT JOIN"; break;
-    case JoinType::kFullOuter: keyword = "FULL JOIN"; break;
-    case JoinType::kLeftSemi: keyword = "SEMI JOIN"; break;
-    case JoinType::kLeftAnti: keyword = "ANTI JOIN"; break;
-  }
-  std::string lateral = j.lateral ? "LATERAL " : "";
-  if (j.lateral && right_source[0] != '(') {
-    // A bare table or function is lateral by itself.
-    lateral.clear();
-  }
-  std::string on;
-  if (condition) on = expressions(scope).lower(condition);
-  if (inner && on.empty()) {
-    b.from = left_source + " CROSS JOIN " + lateral + right_source;
-  } else {
-    b.from = left_source + " " + keyword + " " + lateral + right_source + " ON " + (on.empty() ? "true" : on);
-  }
-  for (const auto* list : {&of_left, &of_right})
-    for (const auto& e : *list) std::erase_if(b.columns, [&](const Column& c) { return c.id == plan::to_attribute(*e).id; });
-  return b;
-}
-
 Block PlanLowering::sort(const plan::Sort& s) {
   Block b = lower(s.children[0]);
   std::vector<ExprPtr> orders;
@@ -604,14 +486,14 @@ Block PlanLowering::sort(const plan::Sort& s) {
   // Ordering by a computed output column: compute it once.
   Scope scope = scope_of(b);
   for (const auto& c : b.columns) {
-    if (c.depth > 0 && !plain(c)) scope[c.id] = column_name(c.id);
+    if (c.depth > 0 && !is_plain(c)) scope[c.id] = column_name(c.id);
   }
   bool uses_alias = false;
   for (const auto& o : orders) {
     std::unordered_map<plan::ExprId, int> counts;
     count_references(*o, counts);
     for (const auto& c : b.columns) {
-      if (c.depth > 0 && !plain(c) && counts.contains(c.id)) uses_alias = true;
+      if (c.depth > 0 && !is_plain(c) && counts.contains(c.id)) uses_alias = true;
     }
   }
   if (uses_alias) {
