@@ -12,6 +12,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 
@@ -52,8 +53,11 @@ def downloads(remote):
         for name, code in DOWNLOAD.items():
             text = ("import logging, sys, time\nlogging.disable(logging.CRITICAL)" + code +
                     "\nfor i in range(6):\n    t = time.perf_counter(); n = work().num_rows; t = time.perf_counter() - t\n    assert n == 10_000_000\n"
-                    "    if i: print(t)")
-            done = subprocess.run([sys.executable, "-W", "ignore", "-c", text, remote], stdout=subprocess.PIPE, text=True, check=True)
+                    "    if i: print(t, flush=True)\nif 'spark' in globals(): spark.stop()")
+            with tempfile.NamedTemporaryFile("w", suffix=".py") as program:  # PySpark takes `python -c` for its own shell
+                program.write(text)
+                program.flush()
+                done = subprocess.run([sys.executable, "-W", "ignore", program.name, remote], stdout=subprocess.PIPE, text=True, check=True)
             out[name] += [float(line) for line in done.stdout.split()]
     return tuple(statistics.median(out[name]) for name in DOWNLOAD)
 
