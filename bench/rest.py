@@ -44,12 +44,16 @@ def latency(port, token, rate, seconds, clients=32):
         while (item := due.get()) is not None:
             i, at = item
             method, path, body = mix(i)
-            connection.request(method, path, json.dumps(body) if body else None, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
+            try:
+                connection.request(method, path, json.dumps(body) if body else None, {"Authorization": f"Bearer {token}", "Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    errors.append(answer.status)
+            except (OSError, http.client.HTTPException) as e:
+                errors.append(repr(e))
+                connection.close()  # the next request connects anew
             times.append(time.perf_counter() - at)
-            if answer.status != 200:
-                errors.append(answer.status)
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
     for t in threads:

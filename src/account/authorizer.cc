@@ -115,7 +115,7 @@ Grant Authorizer::authenticate(const http::Request& request, const Address& addr
     grant.caller = std::move(*caller);
     return grant;
   }
-  auto sas = Sas::of(decoded_query(request.target, false));
+  auto sas = Sas::of(http::decoded_query(request.target, false).value_or(Query{}));
   if (!sas) throw StorageError("NoAuthenticationInformation");
   return authenticate_sas(*sas, request, address);
 }

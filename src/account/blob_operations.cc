@@ -144,6 +144,7 @@ void put_blob(Exchange& x) {
 
 void put_block(Exchange& x) {
   refuse_unsupported(x);
+  if (x.has_header("x-ms-copy-source")) throw StorageError("FeatureNotSupported", "blocks are not copied from a URL");
   std::string id = x.query("blockid");
   check_block_id(id);
   x.store.require_container(x.address.container);
@@ -245,6 +246,7 @@ void get_block_list(Exchange& x) {
 
 void append_block(Exchange& x) {
   refuse_unsupported(x);
+  if (x.has_header("x-ms-copy-source")) throw StorageError("FeatureNotSupported", "blocks are not copied from a URL");
   auto position = x.header_number("x-ms-blob-condition-appendpos"), max_size = x.header_number("x-ms-blob-condition-maxsize");
   auto check = [&](const Entry& entry) {
     if (entry.directory || entry.properties.blob_type != "AppendBlob") throw StorageError("InvalidBlobType");

@@ -49,7 +49,6 @@ void show_path_properties(Exchange& x) {
 }
 
 void read_path(Exchange& x) {
-  if (x.find_query("snapshot") || x.find_query("versionid")) throw StorageError("FeatureNotSupported", "the account keeps no snapshots and versions");
   std::optional<Entry> entry;
   auto file = std::make_shared<Descriptor>(x.store.open(x.address.container, x.address.path, &entry));
   if (!entry) throw StorageError("PathNotFound");
@@ -117,7 +116,6 @@ void set_blob_properties(Exchange& x) {
 }
 
 void delete_blob(Exchange& x) {
-  if (x.find_query("snapshot") || x.find_query("versionid")) throw StorageError("FeatureNotSupported", "the account keeps no snapshots and versions");
   if (lower_ascii(x.header("x-ms-delete-snapshots")) == "only") throw StorageError("FeatureNotSupported", "the account keeps no snapshots");
   auto guard = x.store.lock(x.address.container);
   Entry entry = x.require_entry();

@@ -35,7 +35,7 @@ std::string signed_headers(const Sas& sas, const http::Request& request) {
 
 std::string signed_parameters(const Sas& sas, const http::Request& request) {
   std::string out, names = sas.get("srq");
-  auto query = decoded_query(request.target, false);
+  auto query = http::decoded_query(request.target, false).value_or(Query{});
   for (size_t at = 0; at < names.size();) {
     size_t end = std::min(names.find(',', at), names.size());
     std::string name = percent_decode(names.substr(at, end - at), false).value_or(""), value;

@@ -238,6 +238,7 @@ http::Response Service::handle(http::Request& request) {
       bool known = std::any_of(std::begin(kOperations), std::end(kOperations), [&](const Operation& o) { return o.method == request.method; });
       throw StorageError(known ? "UnsupportedQueryParameter" : "UnsupportedHttpVerb", "this account has no such operation");
     }
+    if (x.find_query("snapshot") || x.find_query("versionid")) throw StorageError("FeatureNotSupported", "the account keeps no snapshots and versions");
     if (level != Level::kAccount && operation->run != create_container) check_container_name(x.address.container);
     x.grant.require(operation->resource, operation->permissions);
     operation->run(x);

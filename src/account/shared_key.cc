@@ -28,7 +28,7 @@ std::string_view trimmed(std::string_view s) {
 
 std::string canonical_query(const http::Request& request, bool plus_is_space) {
   std::map<std::string, std::vector<std::string>> values;
-  for (auto& [name, value] : decoded_query(request.target, plus_is_space)) values[lower_ascii(name)].push_back(std::move(value));
+  for (auto& [name, value] : http::decoded_query(request.target, plus_is_space).value_or(Query{})) values[lower_ascii(name)].push_back(std::move(value));
   std::string out;
   for (auto& [name, list] : values) {
     std::sort(list.begin(), list.end());
@@ -48,24 +48,6 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
 }
 
 bool same_signature(std::string_view a, std::string_view b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
-
-std::vector<std::pair<std::string, std::string>> decoded_query(std::string_view target, bool plus_is_space) {
-  std::vector<std::pair<std::string, std::string>> out;
-  size_t mark = target.find('?');
-  if (mark == std::string_view::npos) return out;
-  std::string_view rest = target.substr(mark + 1);
-  while (!rest.empty()) {
-    size_t end = rest.find('&');
-    std::string_view pair = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    if (pair.empty()) continue;
-    size_t equals = pair.find('=');
-    auto name = percent_decode(pair.substr(0, equals), plus_is_space);
-    auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), plus_is_space);
-    if (name && value) out.emplace_back(std::move(*name), std::move(*value));
-  }
-  return out;
-}
 
 bool header_before(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
@@ -117,7 +99,7 @@ std::string string_to_sign_lite(const http::Request& request, std::string_view a
   std::string date = request.headers.find("x-ms-date") ? "" : request.headers.get("Date");
   std::string out = request.method + "\n" + request.headers.get("Content-MD5") + "\n" + request.headers.get("Content-Type") + "\n" + date + "\n";
   out += canonical_headers(request.headers) + "/" + std::string(account) + request.path;
-  for (const auto& [name, value] : decoded_query(request.target, false)) {
+  for (const auto& [name, value] : http::decoded_query(request.target, false).value_or(Query{})) {
     if (lower_ascii(name) == "comp") out += "?comp=" + value;
   }
   return out;

@@ -12,8 +12,8 @@ namespace tarn::account {
 // HMAC-SHA256, 32 bytes.
 std::string hmac_sha256(std::string_view key, std::string_view text);
 
-// The request's query in the order of arrival, decoded. plus_is_space: read + as forms do.
-std::vector<std::pair<std::string, std::string>> decoded_query(std::string_view target, bool plus_is_space);
+// A decoded query. Requests whose query does not decode are refused before they come here (http::parse_target).
+using Query = std::vector<std::pair<std::string, std::string>>;
 
 // x-ms-… headers as "name:value\n", in the order in which the service compares names: by the weight of their characters (_ before digits
 // before letters, - counts only between names that are else the same), not by byte.

@@ -67,8 +67,13 @@ std::optional<FileStatus> RootedFolder::status(const std::string& path) const {
 
 std::vector<std::string> RootedFolder::names(const std::string& path) const {
   Descriptor fd = open(path, O_RDONLY | O_DIRECTORY);
-  DIR* dir = fd ? ::fdopendir(::dup(fd.get())) : nullptr;
-  if (!dir) throw IoError("cannot list", path);
+  const int copy = fd ? ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0) : -1;
+  DIR* dir = copy >= 0 ? ::fdopendir(copy) : nullptr;
+  if (!dir) {
+    IoError error("cannot list", path);
+    if (copy >= 0) ::close(copy);
+    throw error;
+  }
   std::vector<std::string> out;
   while (dirent* e = ::readdir(dir)) {
     std::string name = e->d_name;

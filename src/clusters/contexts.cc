@@ -183,7 +183,7 @@ std::string ExecutionContexts::create(const http::Principal& caller, const Clust
     if (!cluster || !supervisor_.running_endpoint(raw->cluster)) throw std::runtime_error("the cluster is not running");
     o.python = environments_.python(raw->cluster);
     o.packages = environments_.packages();
-    o.directory = environments_.home(raw->cluster) + "/work/" + raw->id;
+    o.directory = environments_.home(raw->cluster) + "/contexts/" + raw->id;
     o.log = environments_.home(raw->cluster) + "/logs/python.log";
     o.environment = supervisor_.environment_of(*cluster);
     // "17.3" of "17.3.x-scala2.13": libraries ask for it to know where they run.
@@ -253,14 +253,14 @@ void ExecutionContexts::end(Context& c) {
   }
   if (!token.empty()) hooks_.disconnect(token);
   redactor_.forget("context/" + c.id);
-  remove_folder(environments_.home(c.cluster) + "/work/" + c.id);
+  remove_folder(environments_.home(c.cluster) + "/contexts/" + c.id);
 }
 
 std::string ExecutionContexts::execute(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& language, std::string code) {
   auto c = require(caller, cluster, context);
   std::string why;
   if (c->interpreter->state(&why) == Interpreter::State::kEnded) throw no_context(context);
-  auto command = std::make_shared<Command>(supervisor_, redactor_, *c);
+  std::shared_ptr<Command> command;
   std::string id = random_hex(16);
   {
     std::lock_guard lock(c->mu);
@@ -270,10 +270,7 @@ std::string ExecutionContexts::execute(const http::Principal& caller, const std:
       if (kept) ++finished, bytes += *kept;
       else ++unfinished;
     }
-    if (unfinished >= kMaxUnfinished) {
-      supervisor_.end_use(cluster);
-      throw RestError(429, "TooManyCommands", "Too many commands of this context wait.");
-    }
+    if (unfinished >= kMaxUnfinished) throw RestError(429, "TooManyCommands", "Too many commands of this context wait.");
     for (auto it = c->commands.begin(); (finished >= kMaxFinished || bytes > kMaxKept) && it != c->commands.end();) {
       auto kept = it->second->kept();
       if (!kept) {
@@ -284,6 +281,7 @@ std::string ExecutionContexts::execute(const http::Principal& caller, const std:
       --finished;
       it = c->commands.erase(it);
     }
+    command = std::make_shared<Command>(supervisor_, redactor_, *c);   // from here on it uses the cluster, to its end
     c->commands.emplace_back(id, command);
   }
   c->interpreter->submit(id, language.empty() ? c->language : language, std::move(code), command);

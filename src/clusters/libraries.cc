@@ -179,12 +179,19 @@ void Libraries::install_pending(const std::string& cluster) {
     std::vector<std::string> messages;
     std::string status = "FAILED";
     try {
-      auto end = run_program(environments_.python(cluster), arguments, {{"PYTHONPATH", ""}}, kPipTimeout);
+      auto end = run_program(environments_.python(cluster), arguments, {{"PYTHONPATH", ""}}, kPipTimeout, [this] {
+        std::lock_guard lock(mu_);
+        return stopping_;
+      });
       if (end.status == 0) status = "INSTALLED";
       else if (end.timed_out) messages = {"pip did not end within 20 minutes"};
       else messages = errors_of(end.output);
     } catch (const std::exception& e) {
       messages = {e.what()};
+    }
+    {
+      std::lock_guard lock(mu_);
+      if (stopping_) return;   // the next start of the cluster begins anew
     }
     set(cluster, next->library, status, messages);
     log::info("library", {{"cluster", cluster}, {"status", status}});

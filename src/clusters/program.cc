@@ -13,7 +13,7 @@
 namespace tarn::clusters {
 
 ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::pair<std::string, std::string>>& environment,
-                       std::chrono::milliseconds timeout, size_t max_output) {
+                       std::chrono::milliseconds timeout, const std::function<bool()>& stop, size_t max_output) {
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
@@ -50,7 +50,7 @@ ProgramEnd run_program(const std::string& program, const std::vector<std::string
   auto until = std::chrono::steady_clock::now() + timeout;
   for (;;) {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()).count();
-    if (left <= 0) {
+    if (left <= 0 || (stop && stop())) {
       end.timed_out = true;
       break;
     }

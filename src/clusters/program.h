@@ -1,6 +1,7 @@
 #pragma once
 // Runs another program to its end.
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,8 +14,9 @@ struct ProgramEnd {
   std::string output;       // standard output and error together; the last max_output bytes
 };
 
-// Its environment is ours with these on top. No input. It is killed, with what it has started, when the time is over.
+// Its environment is ours with these on top. No input. It is killed, with what it has started, when the time is over or stop() says so
+// (asked every second).
 ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::pair<std::string, std::string>>& environment,
-                       std::chrono::milliseconds timeout, size_t max_output = 64 << 10);
+                       std::chrono::milliseconds timeout, const std::function<bool()>& stop = {}, size_t max_output = 64 << 10);
 
 }  // namespace tarn::clusters

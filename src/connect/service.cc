@@ -592,14 +592,20 @@ void ConnectServer::Impl::close_session(const std::shared_ptr<SessionState>& ses
 }
 
 // glibc keeps freed memory in the arena of the thread that asked for it: after a large aggregation that is as much again as memory_limit.
-void give_back_free_memory() {
+// What it has given back glibc goes on counting as free.
+static void give_back_free_memory(size_t* given_back) {
   constexpr size_t kWorthIt = 256 << 20;
-  if (::mallinfo2().fordblks > kWorthIt) ::malloc_trim(0);
+  const size_t free = ::mallinfo2().fordblks;
+  *given_back = std::min(*given_back, free);
+  if (free - *given_back <= kWorthIt) return;
+  ::malloc_trim(0);
+  *given_back = ::mallinfo2().fordblks;
 }
 
 // Progress messages, streams that are open too long, operations nobody reads, sessions nobody uses, memory nobody needs.
 void ConnectServer::Impl::housekeeping() {
   auto next_sweep = Clock::now();
+  size_t given_back = 0;
   for (;;) {
     {
       std::unique_lock lock(mu_);
@@ -609,7 +615,7 @@ void ConnectServer::Impl::housekeeping() {
     bool sweep = now >= next_sweep;
     if (sweep) {
       next_sweep = now + std::chrono::seconds(10);
-      give_back_free_memory();
+      give_back_free_memory(&given_back);
     }
     for (const auto& session : sessions.all()) {
       auto operations = session->operations();

@@ -37,10 +37,10 @@ bool reads(const plan::PlanPtr& plan, const std::string& location) {
   return found;
 }
 
-bool contains(const plan::PlanPtr& plan, const std::string& key, const FingerprintContext& context) {
+bool contains(const plan::PlanPtr& plan, const plan::LogicalPlan& wanted, const std::string& key, const FingerprintContext& context) {
   bool found = false;
   plan::visit_plan(plan, [&](const plan::PlanPtr& p) {
-    found = found || plan_fingerprint(*p, &context) == key;
+    found = found || (may_be_equal(*p, wanted) && plan_fingerprint(*p, &context) == key);
     return !found;
   });
   return found;
@@ -103,7 +103,7 @@ void CacheStore::add(const plan::PlanPtr& plan, StorageLevel level, const Finger
 
 bool CacheStore::remove(const plan::PlanPtr& plan, bool cascade, const FingerprintContext& context) {
   std::string key = plan_fingerprint(*plan, &context);
-  return !take([&](const Entry& e) { return e.key == key || (cascade && contains(e.plan, key, context)); }).empty();
+  return !take([&](const Entry& e) { return e.key == key || (cascade && contains(e.plan, *plan, key, context)); }).empty();
 }
 
 std::shared_ptr<CacheStore::Entry> CacheStore::find(const plan::LogicalPlan& plan, const FingerprintContext& context) const {

@@ -115,6 +115,16 @@ bool same(const QueryContext& a, const QueryContext& b) {
   return a.start_index == b.start_index && a.stop_index == b.stop_index && a.object_name == b.object_name && a.fragment == b.fragment && a.call_site == b.call_site;
 }
 
+// What has effects of its own is not run again to find out where it failed.
+bool runs_code_of_users(const PlanPtr& plan) {
+  bool found = false;
+  plan::visit_plan(plan, [&](const PlanPtr& p) {
+    found |= p->kind == plan::PlanKind::kScript || p->kind == plan::PlanKind::kPythonMap || p->kind == plan::PlanKind::kPythonEval;
+    return !found;
+  });
+  return found;
+}
+
 // The call over the rows that its node reads; null where that cannot be written down.
 PlanPtr alone(const Candidate& c) {
   if (c.expression->kind == ExprKind::kAggregate || plan::any_of(*c.expression, [](const plan::Expression& e) {
@@ -124,7 +134,7 @@ PlanPtr alone(const Candidate& c) {
     return nullptr;
   PlanPtr input = std::make_shared<plan::OneRow>();
   if (!plan::is_foldable(*c.expression)) {
-    if (c.node->children.size() != 1) return nullptr;
+    if (c.node->children.size() != 1 || runs_code_of_users(c.node->children[0])) return nullptr;
     auto some = std::make_shared<plan::Limit>();
     some->children = {c.node->children[0]};
     some->output = c.node->children[0]->output;
@@ -153,6 +163,7 @@ SparkError with_error_context(const SparkError& error, const PlanPtr& plan, cons
     try {
       try_plan(probe);
     } catch (const SparkError& e) {
+      if (e.condition() == "OPERATION_CANCELED") return error;
       if (e.condition() != error.condition() || e.params() != error.params()) continue;
       // Of two that fail alike the inner one fails first; the outer one only because of it.
       if (only && only->start_index <= c.context->start_index && c.context->stop_index <= only->stop_index) {

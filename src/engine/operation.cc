@@ -16,7 +16,6 @@
 #include "engine/explain.h"
 #include "engine/lowering/lowering.h"
 #include "engine/plan_fingerprint.h"
-#include "engine/plan_rewrite.h"
 #include "engine/python/data_source.h"
 #include "engine/python/planner.h"
 #include "engine/python/python_scan.h"

@@ -137,7 +137,10 @@ class Fingerprint {
         for (const auto& keys : as<PythonMap>(p).groupings) list(keys);
         break;
       case PlanKind::kCached: text(as<Cached>(p).handle); break;
-      case PlanKind::kScript: text(as<Script>(p).command); break;
+      case PlanKind::kScript:
+        python = true;  // it runs among the session's files
+        text(as<Script>(p).command);
+        break;
       default: break;
     }
     out += "|";

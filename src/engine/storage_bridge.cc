@@ -139,7 +139,7 @@ class StorageFileSystem : public duckdb::FileSystem {
 
   int64_t Read(duckdb::FileHandle& handle, void* buffer, int64_t n) override {
     auto& h = handle.Cast<Handle>();
-    int64_t take = std::min<int64_t>(n, static_cast<int64_t>(reader(h).info().size - h.at));
+    int64_t take = std::clamp<int64_t>(static_cast<int64_t>(reader(h).info().size) - static_cast<int64_t>(h.at), 0, n);
     carried([&] { reader(h).read(h.at, static_cast<char*>(buffer), static_cast<size_t>(take)); });
     h.at += static_cast<duckdb::idx_t>(take);
     return take;

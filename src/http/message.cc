@@ -31,11 +31,10 @@ std::string Headers::get(std::string_view name) const {
   return v ? *v : "";
 }
 
-bool parse_target(Request* request) {
-  std::string_view target = request->target;
+std::optional<std::vector<std::pair<std::string, std::string>>> decoded_query(std::string_view target, bool plus_is_space) {
+  std::vector<std::pair<std::string, std::string>> out;
   size_t mark = target.find('?');
-  request->path = std::string(target.substr(0, mark));
-  if (mark == std::string_view::npos) return true;
+  if (mark == std::string_view::npos) return out;
   std::string_view rest = target.substr(mark + 1);
   while (!rest.empty()) {
     size_t end = rest.find('&');
@@ -43,12 +42,37 @@ bool parse_target(Request* request) {
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
     if (pair.empty()) continue;
     size_t equals = pair.find('=');
-    auto name = percent_decode(pair.substr(0, equals), true);
-    auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
-    if (!name || !value || !is_utf8(*name) || !is_utf8(*value)) return false;
-    request->query.emplace_back(std::move(*name), std::move(*value));
+    auto name = percent_decode(pair.substr(0, equals), plus_is_space);
+    auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), plus_is_space);
+    if (!name || !value || !is_utf8(*name) || !is_utf8(*value)) return std::nullopt;
+    out.emplace_back(std::move(*name), std::move(*value));
   }
-  return true;
+  return out;
+}
+
+bool parse_target(Request* request) {
+  request->path = request->target.substr(0, request->target.find('?'));
+  auto query = decoded_query(request->target, true);
+  if (query) request->query = std::move(*query);
+  return query.has_value();
+}
+
+bool is_nested_deeper(std::string_view json, size_t most) {
+  size_t depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    if (quoted) {
+      if (json[i] == '\\') ++i;
+      else if (json[i] == '"') quoted = false;
+    } else if (json[i] == '"') {
+      quoted = true;
+    } else if (json[i] == '{' || json[i] == '[') {
+      if (++depth > most) return true;
+    } else if ((json[i] == '}' || json[i] == ']') && depth) {
+      --depth;
+    }
+  }
+  return false;
 }
 
 const char* reason_phrase(int status) {

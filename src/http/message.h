@@ -68,8 +68,12 @@ class Handler {
   virtual Response handle(Request& request) = 0;
 };
 
+// The query of a target in the order of arrival, decoded. plus_is_space: read + as forms do. nullopt if an escape is broken or a text no UTF-8.
+std::optional<std::vector<std::pair<std::string, std::string>>> decoded_query(std::string_view target, bool plus_is_space);
 // Splits a target into path and decoded query. False if an escape is broken.
 bool parse_target(Request* request);
 const char* reason_phrase(int status);
+// Whether brackets outside of strings go deeper than this: a reader that recurses must not meet a million of them.
+bool is_nested_deeper(std::string_view json, size_t most);
 
 }  // namespace tarn::http

@@ -84,21 +84,7 @@ void read_fields(Call& call) {
     for (auto& [name, value] : parse_multipart(call.request.headers.get("Content-Type"), body)) call.fields[name] = std::move(value);
     return;
   }
-  // Depth first: a reader that recurses must not meet a million brackets.
-  size_t depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < body.size(); ++i) {
-    if (quoted) {
-      if (body[i] == '\\') ++i;
-      else if (body[i] == '"') quoted = false;
-    } else if (body[i] == '"') {
-      quoted = true;
-    } else if (body[i] == '{' || body[i] == '[') {
-      if (++depth > 200) throw malformed("The JSON is nested too deeply.");
-    } else if (body[i] == '}' || body[i] == ']') {
-      if (depth) --depth;
-    }
-  }
+  if (is_nested_deeper(body, 200)) throw malformed("The JSON is nested too deeply.");
   Json json = Json::parse(body, nullptr, false);
   if (json.is_discarded()) throw malformed("Could not parse request object: the body is not valid JSON.");
   if (json.is_null()) return;

@@ -83,6 +83,13 @@ TEST_CASE_FIXTURE(Fixture, "what goes wrong inside stays inside") {
   CHECK(r.headers.get("x-databricks-org-id") == "42");
 }
 
+TEST_CASE("brackets count where they are open and outside of strings") {
+  CHECK(!is_nested_deeper("[[],[],[]]", 2));
+  CHECK(is_nested_deeper("[[[]]]", 2));
+  CHECK(!is_nested_deeper(R"({"a": "[[[[\"[[{{"})", 1));
+  CHECK(!is_nested_deeper("]]]][", 1));
+}
+
 TEST_CASE("multipart bodies") {
   std::string body = "--B\r\nContent-Disposition: form-data; name=\"path\"\r\n\r\n/a\r\n--B\r\nContent-Disposition: form-data; name=\"content\"; filename=\"name=x\"\r\n"
                      "Content-Type: text/plain\r\n\r\nline\r\n--not\r\n--B--\r\n";

@@ -319,7 +319,6 @@ class Analyzer {
   ExprPtr script_value(const ExprPtr& text, const DataType& type);
 
   // stored_views.cc
-  static constexpr int kMaxViewDepth = 100;  // spark.sql.view.maxNestedViewDepth
   PlanPtr stored_view(const catalog::TableInfo& view);
   void evolve_view(const catalog::TableInfo& view, const std::vector<StructField>& then, const LogicalPlan& now, bool types_only);
 

@@ -73,8 +73,8 @@ void Analyzer::evolve_view(const catalog::TableInfo& view, const std::vector<Str
 }
 
 PlanPtr Analyzer::stored_view(const catalog::TableInfo& view) {
-  if (view_depth_ >= kMaxViewDepth)
-    throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text(view.full_name())}, {"maxNestedDepth", std::to_string(kMaxViewDepth)}});
+  if (const int64_t most = conf_.integer("spark.sql.view.maxNestedViewDepth"); view_depth_ >= most)
+    throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text(view.full_name())}, {"maxNestedDepth", std::to_string(most)}});
   SessionConf conf(conf_);
   for (const auto& [k, v] : view.view_configs) {
     std::string key = k.starts_with("view.sqlConfig.") ? k.substr(15) : k;

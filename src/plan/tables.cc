@@ -125,8 +125,8 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     };
     auto* home = kept("view.catalogAndNamespace.part.0");
     if (made.sql_text.empty() || !home) return with_fresh_ids(made.plan);
-    if (view_depth_ >= kMaxViewDepth)
-      throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text({shown})}, {"maxNestedDepth", std::to_string(kMaxViewDepth)}});
+    if (const int64_t most = conf_.integer("spark.sql.view.maxNestedViewDepth"); view_depth_ >= most)
+      throw analysis_error("VIEW_EXCEED_MAX_NESTED_DEPTH", {{"viewName", name_text({shown})}, {"maxNestedDepth", std::to_string(most)}});
     SessionConf conf(conf_);
     std::optional<std::vector<PathEntry>> path;
     for (const auto& [k, v] : made.properties) {

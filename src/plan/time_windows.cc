@@ -6,6 +6,8 @@
 // touch: three window functions over (other keys, start of session).
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "plan/analyzer_impl.h"
@@ -24,6 +26,13 @@ const Call* window_call(const Expression& e) {
   return c && c->function && is_window_name(std::string(c->function->name())) ? c : nullptr;
 }
 
+// A name stands literally in a text and in the bytes of a message: most name no window and need no second look.
+bool may_name_window(std::string_view bytes) {
+  constexpr std::string_view kWord = "window";
+  return std::search(bytes.begin(), bytes.end(), kWord.begin(), kWord.end(),
+                     [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; }) != bytes.end();
+}
+
 // Calls written anywhere in the message, outermost last.
 void find_written(const google::protobuf::Message& m, const sql::ParseOptions& options, std::vector<sc::Expression>& out) {
   if (m.GetDescriptor() == sc::Expression::descriptor()) {
@@ -36,6 +45,7 @@ void find_written(const google::protobuf::Message& m, const sql::ParseOptions& o
       return;
     }
     if (e.has_expression_string()) {
+      if (!may_name_window(e.expression_string().expression())) return;
       // What cannot be parsed fails where it is analyzed.
       try {
         find_written(sql::parse_expression(e.expression_string().expression(), options), options, out);
@@ -44,6 +54,7 @@ void find_written(const google::protobuf::Message& m, const sql::ParseOptions& o
       return;
     }
     if (e.has_extension()) {
+      if (!may_name_window(e.extension().value())) return;
       tarn::sql::Expr x;
       if (e.extension().UnpackTo(&x)) find_written(x, options, out);
       return;

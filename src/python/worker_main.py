@@ -81,7 +81,8 @@ def serve(sock):
         TASK.clear()
         TASK.update(prelude)
         if prelude.get("directory"):
-            unpack(prelude["directory"], prelude.get("archives", ()))
+            if prelude.get("archives"):
+                unpack(prelude["directory"], prelude["archives"])
             os.chdir(prelude["directory"])
         try:
             if prelude.get("module"):

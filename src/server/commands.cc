@@ -24,7 +24,7 @@ const std::vector<Command>& commands() {
         {"azure-client-secret-file", "FILE", "", "a file with its client secret", true},
         {"tenant", "UUID", "00000000-0000-0000-0000-000000000000", "the tenant that the storage account and the key vault name to clients", true},
         {"python", "PROGRAM", "", "the interpreter below the clusters' environments (default: PYSPARK_PYTHON, else one that has pyspark)", true},
-        {"allowed-hosts", "HOSTS", "github.com,gitlab.com,bitbucket.org,dev.azure.com,pypi.org",
+        {"allowed-hosts", "HOSTS", "github.com,gitlab.com,bitbucket.org,dev.azure.com",
          "hosts, with commas between, that URLs of users may name (git folders, package indexes); *.HOST: all below it", true},
         log_level_option()}, run_server},
       {"cluster", "A Spark Connect endpoint, in the foreground.", "",

@@ -148,6 +148,7 @@ int run_server(const Arguments& arguments) {
 
   // From the floor up; the listener is the last to come and the first to go.
   Metadata metadata(home + "/workspace.db");
+  const std::string workspace = workspace_id(metadata);
   identity::Directory directory(metadata);
   identity::Credentials credentials(metadata);
   identity::AccessControl access(metadata, directory);
@@ -185,7 +186,7 @@ int run_server(const Arguments& arguments) {
     std::string port = std::to_string(inside.port);
     return nlohmann::json{{"host", "http://127.0.0.1:" + port}, {"token", token},
                           {"remote", "sc://localhost:" + port + "/;token=" + token + ";x-databricks-cluster-id=" + cluster},
-                          {"facts", {{"user", caller.name}, {"user_id", std::to_string(caller.id)}, {"org_id", workspace_id(metadata)}, {"cluster_id", cluster}}}};
+                          {"facts", {{"user", caller.name}, {"user_id", std::to_string(caller.id)}, {"org_id", workspace}, {"cluster_id", cluster}}}};
   }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
   http::OutboundPolicy outbound(settings.get("allowed-hosts"));
 
@@ -193,7 +194,7 @@ int run_server(const Arguments& arguments) {
   catalog::Catalog catalog(home + "/tarn.db", home + "/warehouse");
   catalog::CatalogEdit catalog_edit(home + "/tarn.db");
   unity::Grants grants(metadata, directory);
-  std::string digits = workspace_id(metadata);
+  std::string digits = workspace;
   digits = std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits;
   unity::Unity unity{catalog, catalog_edit, grants, "7461726e-0000-4000-8000-" + digits.substr(digits.size() - 12)};
 
@@ -240,7 +241,7 @@ int run_server(const Arguments& arguments) {
     return r;
   });
   http::Router router(routes, {[&](const http::Request& request) { return identity::authenticate(request, credentials, directory); },
-                               [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace_id(metadata)});
+                               [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace});
   http::VirtualHosts hosts(router);
   azure.add_hosts(hosts);
   clusters::GrpcRouter grpc_router(supervisor, {[&](const std::string& token) {

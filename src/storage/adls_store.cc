@@ -91,6 +91,7 @@ class AdlsStore : public AzureStore {
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
   void rename(const std::string& from, const std::string& to) override {
+    require_same_store(from, to);
     Answer a = move(from, to, true);
     if (a.ok()) return;
     if (a.attempts > 1 && a.response.status == 404 && stat(to)) return;

@@ -64,8 +64,7 @@ AzureConfig AzureConfig::of(std::string_view path, const Settings& settings) {
     c.server = Url::parse((secure ? "https://" : "http://") + c.host);
   }
   if (auto v = find("fs.azure.io.retry.max.retries")) {
-    c.limits.retry.attempts = std::atoi(v->c_str()) + 1;
-    if (c.limits.retry.attempts < 1 || c.limits.retry.attempts > 100) bad_setting("fs.azure.io.retry.max.retries", "a number from 0 to 99");
+    c.limits.retry.attempts = number_setting("fs.azure.io.retry.max.retries", *v, 0, 99) + 1;
   }
   for (const char* name : {"fs.azure.encryption.context.provider.type", "fs.azure.encryption.encoded.client-provided-key", "fs.azure.client-provided-encryption-key"}) {
     if (find(name)) throw SparkError::Plain(ErrorKind::kUnsupported, std::string(name) + " is not supported: keys that clients provide are not sent");

@@ -84,6 +84,7 @@ class BlobStore : public AzureStore {
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
   void rename(const std::string& from, const std::string& to) override {
+    require_same_store(from, to);
     auto info = stat(from);
     if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
     if (!info->is_directory) {

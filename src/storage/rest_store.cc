@@ -89,12 +89,20 @@ void bad_setting(const std::string& key, const std::string& expected) {
   throw SparkError::Plain(ErrorKind::kIllegalArgument, "The setting " + key + " must be " + expected);
 }
 
+int number_setting(const std::string& key, const std::string& text, int least, int most) {
+  int n = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc() || end != text.data() + text.size() || n < least || n > most)
+    bad_setting(key, "a number from " + std::to_string(least) + " to " + std::to_string(most));
+  return n;
+}
+
 int64_t time_setting(const std::string& key, const std::string& text) {
   int64_t n = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
   std::string unit(end, text.data() + text.size());
   int64_t factor = unit.empty() || unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : unit == "h" ? 3'600'000 : 0;
-  if (error != std::errc() || factor == 0 || n < 0 || n > 86'400'000) bad_setting(key, "a time such as 5000, 5000ms or 5s");
+  if (error != std::errc() || factor == 0 || n < 0 || n > 86'400'000 / factor) bad_setting(key, "a time such as 5000, 5000ms or 5s");
   return n * factor;
 }
 
@@ -111,6 +119,10 @@ bool flag_setting(const std::string& key, const std::string& text) {
   std::string t = lower_ascii(text);
   if (t != "true" && t != "false") bad_setting(key, "true or false");
   return t == "true";
+}
+
+void RestStore::require_same_store(const std::string& from, const std::string& to) {
+  if (ObjectUri::parse(from).prefix() != ObjectUri::parse(to).prefix()) throw IoError(IoError::Kind::kOther, "cannot rename", from, to + " is in another store: copy and delete");
 }
 
 RestStore::Answer RestStore::send(HttpRequest r, const char* what, const std::string& path) const {

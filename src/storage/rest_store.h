@@ -63,6 +63,8 @@ class RestStore : public ObjectStore {
   // What the user can do about it, empty if we do not know.
   virtual std::string advice(int status, const std::string& code) const = 0;
   virtual const char* range_header() const { return "Range"; }
+  // IoError if the two names are of different buckets or accounts: requests go to the store of the first.
+  static void require_same_store(const std::string& from, const std::string& to);
 
   const HttpLimits limits_;
 };
@@ -88,6 +90,8 @@ class StoreTable {
 int64_t time_setting(const std::string& key, const std::string& text);
 int64_t size_setting(const std::string& key, const std::string& text);
 bool flag_setting(const std::string& key, const std::string& text);
+// A whole number of these bounds.
+int number_setting(const std::string& key, const std::string& text, int least, int most);
 [[noreturn]] void bad_setting(const std::string& key, const std::string& expected);
 
 // The path of a child: prefix "s3a://b", key "x/y".

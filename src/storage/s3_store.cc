@@ -100,8 +100,7 @@ S3Config config_of(const std::string& bucket, const Settings& settings) {
                  (c.server.tls && bucket.find('.') != std::string::npos);
   if (auto v = find("multipart.size")) c.part_size = static_cast<size_t>(std::clamp<int64_t>(size_setting(key("multipart.size"), *v), 5 << 20, 512 << 20));
   if (auto v = find("attempts.maximum")) {
-    c.limits.retry.attempts = std::atoi(v->c_str());
-    if (c.limits.retry.attempts < 1 || c.limits.retry.attempts > 100) bad_setting(key("attempts.maximum"), "a number from 1 to 100");
+    c.limits.retry.attempts = number_setting(key("attempts.maximum"), *v, 1, 100);
   }
   if (auto v = find("connection.timeout")) c.limits.idle_timeout_ms = static_cast<int>(time_setting(key("connection.timeout"), *v));
   if (auto v = find("connection.establish.timeout")) c.limits.connect_timeout_ms = static_cast<int>(time_setting(key("connection.establish.timeout"), *v));
@@ -191,6 +190,7 @@ class S3Store : public RestStore {
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
   void rename(const std::string& from, const std::string& to) override {
+    require_same_store(from, to);
     auto info = stat(from);
     if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
     if (!info->is_directory) {
@@ -198,11 +198,7 @@ class S3Store : public RestStore {
       remove_files({from});
       return;
     }
-    std::vector<std::string> sources;
-    for (const auto& f : list_recursive(from)) {
-      copy(f.path, f, to + f.path.substr(from.size()));
-      sources.push_back(f.path);
-    }
+    for (const auto& f : list_recursive(from)) copy(f.path, f, to + f.path.substr(from.size()));
     remove_recursive(from);
   }
 

@@ -8,6 +8,7 @@
 #include "base/io_error.h"
 #include "base/spark_error.h"
 #include "storage/path.h"
+#include "storage/settings.h"
 
 using namespace tarn;
 using namespace tarn::storage;
@@ -101,4 +102,42 @@ TEST_CASE("wildcards are Hadoop's") {
   CHECK(names(glob(dir.path + "/{p=1/a,q/c}.csv"), dir.path) == std::vector<std::string>{"p=1/a.csv", "q/c.csv"});
   CHECK(names(list_data_files(dir.path), dir.path) == std::vector<std::string>{"p=1/a.csv", "p=2/b.csv"});
   CHECK(list_data_files(dir.path, true).size() == 3);
+}
+
+namespace {
+class FixedSettings : public Settings {
+ public:
+  explicit FixedSettings(std::vector<std::pair<std::string, std::string>> all) : all_(std::move(all)) {}
+  std::optional<std::string> find(const std::string& key) const override {
+    for (const auto& [name, value] : all_)
+      if (name == key) return value;
+    return std::nullopt;
+  }
+
+ private:
+  const std::vector<std::pair<std::string, std::string>> all_;
+};
+}  // namespace
+
+TEST_CASE("a rename stays in its bucket or container: no request goes to the wrong one") {
+  SettingsScope scope(std::make_shared<FixedSettings>(std::vector<std::pair<std::string, std::string>>{
+      {"fs.s3a.access.key", "a"}, {"fs.s3a.secret.key", "b"}, {"fs.s3a.endpoint", "http://127.0.0.1:1"}, {"fs.azure.account.key", "c2VjcmV0"}}));
+  for (auto [from, to] : {std::pair{"s3a://one/a", "s3a://two/a"}, {"s3a://one/a", "/tmp/a"}, {"abfss://c@one.dfs.core.windows.net/a", "abfss://d@one.dfs.core.windows.net/a"},
+                          {"wasbs://c@one.blob.core.windows.net/a", "wasbs://c@two.blob.core.windows.net/a"}}) {
+    std::string text;
+    try {
+      store_for(from).rename(from, to);
+    } catch (const IoError& e) {
+      text = e.what();
+    }
+    CHECK_MESSAGE(text.find("is in another store") != std::string::npos, from << ": " << text);
+  }
+}
+
+TEST_CASE("a number of attempts is a number") {
+  for (const char* text : {"abc", "5x", "-1", "1000", ""}) {
+    SettingsScope scope(std::make_shared<FixedSettings>(std::vector<std::pair<std::string, std::string>>{
+        {"fs.s3a.access.key", "a"}, {"fs.s3a.secret.key", "b"}, {"fs.s3a.attempts.maximum", text}}));
+    CHECK_THROWS_AS(store_for("s3a://bucket/a"), SparkError);
+  }
 }

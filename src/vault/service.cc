@@ -99,10 +99,7 @@ void apply_body(const json& body, SecretVersion* s) {
 }
 
 json body_of(const http::Request& request) {
-  size_t depth = 0;
-  for (char c : request.body) {
-    if ((c == '{' || c == '[') && ++depth > 200) throw bad("The body is nested too deeply.");
-  }
+  if (http::is_nested_deeper(request.body, 200)) throw bad("The body is nested too deeply.");
   json body = json::parse(request.body, nullptr, false);
   if (!body.is_object()) throw bad("The body is not a JSON object.");
   return body;

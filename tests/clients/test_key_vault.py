@@ -37,6 +37,12 @@ def test_a_secret_has_versions(server, vault):
     assert refused(lambda: vault.get_secret("versions", "0" * 32)) == (404, "SecretNotFound")
 
 
+def test_a_value_may_be_json_with_many_brackets(vault):
+    value = "[" + "{}," * 2000 + "[[" * 300
+    vault.set_secret("brackets", value)
+    assert vault.get_secret("brackets").value == value
+
+
 def test_lists_come_in_pages_without_values(vault):
     for i in range(30):
         vault.set_secret(f"page-{i:02}", f"hidden-{i}")

@@ -1,7 +1,7 @@
 """Spark reads and writes, and Delta, on stores behind HTTP. The other side is always somebody else's program."""
 import gzip
 import io
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import deltalake
 import pyarrow as pa
@@ -17,6 +17,19 @@ def session(cluster, conf):
     for key, value in conf.items():
         spark.conf.set(key, value)
     return spark
+
+
+def append_five(cluster, store, path, start):
+    spark = session(cluster, store.conf())
+    for i in range(start, start + 5):
+        spark.range(i, i + 1).write.format("delta").mode("append").save(path)
+
+
+def write_together(calls):
+    """Calls (function, *arguments) at once; none may fail."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for done in [pool.submit(*call) for call in calls]:
+            done.result()
 
 
 @pytest.fixture(scope="module")
@@ -214,22 +227,7 @@ def test_delta_on_azure_blobs(on_azure, azurite):
 def test_two_writers_of_one_table_on_azure_blobs(cluster, azurite, on_azure):
     path = f"{BLOBS}/two-writers"
     on_azure.range(0).write.format("delta").save(path)
-    errors = []
-
-    def write(start):
-        try:
-            spark = session(cluster, azurite.conf())
-            for i in range(5):
-                spark.range(start + i, start + i + 1).write.format("delta").mode("append").save(path)
-        except Exception as e:
-            errors.append(e)
-
-    threads = [threading.Thread(target=write, args=(s,)) for s in (100, 200)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors, errors
+    write_together([(append_five, cluster, azurite, path, start) for start in (100, 200)])
     assert values(on_azure.read.format("delta").load(path)) == sorted((s + i,) for s in (100, 200) for i in range(5))
 
 
@@ -304,22 +302,7 @@ def test_delta_on_data_lake_storage(on_lake, account):
 def test_two_writers_of_one_table_on_data_lake_storage(cluster, account, on_lake):
     path = f"{lake(account)}/two-writers"
     on_lake.range(0).write.format("delta").save(path)
-    errors = []
-
-    def write(start):
-        try:
-            spark = session(cluster, account.conf())
-            for i in range(5):
-                spark.range(start + i, start + i + 1).write.format("delta").mode("append").save(path)
-        except Exception as e:
-            errors.append(e)
-
-    threads = [threading.Thread(target=write, args=(s,)) for s in (100, 200)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors, errors
+    write_together([(append_five, cluster, account, path, start) for start in (100, 200)])
     assert values(on_lake.read.format("delta").load(path)) == sorted((s + i,) for s in (100, 200) for i in range(5))
 
 
@@ -542,30 +525,13 @@ def test_a_wrong_key_gives_one_clear_error_without_the_key(cluster, s3, flaky):
 def test_two_writers_of_one_table_lose_nothing(cluster, s3):
     path = f"{ROOT}/two-writers"
     session(cluster, s3.conf()).range(0).write.format("delta").save(path)
-    errors = []
 
-    def ours(start):
-        try:
-            spark = session(cluster, s3.conf())
-            for i in range(5):
-                spark.range(start + i, start + i + 1).write.format("delta").mode("append").save(path)
-        except Exception as e:
-            errors.append(e)
+    def theirs():
+        for i in range(300, 305):
+            deltalake.write_deltalake(f"s3://{BUCKET}/two-writers", pa.table({"id": pa.array([i], pa.int64())}), mode="append",
+                                      storage_options=s3.delta_options())
 
-    def theirs(start):
-        try:
-            for i in range(5):
-                deltalake.write_deltalake(f"s3://{BUCKET}/two-writers", pa.table({"id": pa.array([start + i], pa.int64())}), mode="append",
-                                          storage_options=s3.delta_options())
-        except Exception as e:
-            errors.append(e)
-
-    threads = [threading.Thread(target=ours, args=(100,)), threading.Thread(target=ours, args=(200,)), threading.Thread(target=theirs, args=(300,))]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not errors, errors
+    write_together([(append_five, cluster, s3, path, 100), (append_five, cluster, s3, path, 200), (theirs,)])
     got = values(session(cluster, s3.conf()).read.format("delta").load(path))
     assert got == sorted((s + i,) for s in (100, 200, 300) for i in range(5))
     assert len([k for k in s3.keys("two-writers/_delta_log/") if k.endswith(".json")]) == 16

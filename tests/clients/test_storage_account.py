@@ -297,6 +297,10 @@ def test_what_the_account_lacks_is_refused_not_passed_over(server, lake):
     assert refused(lambda: b.upload_blob(b"x", overwrite=True, tags={"a": "b"}))[0] == 400
     b.upload_blob(b"x", overwrite=True)
     assert refused(lambda: b.create_snapshot())[0] == 400
+    of_a_snapshot = server.blobs().get_blob_client("lake", "lacks", snapshot="2026-01-01T00:00:00.0000000Z")
+    for call in (of_a_snapshot.get_blob_properties, of_a_snapshot.get_block_list, lambda: b.get_blob_properties(version_id="2026-01-01T00:00:00.0000000Z")):
+        assert refused(call)[0] == 409
+    assert refused(lambda: b.stage_block_from_url("MDAw", f"{server.blob}/lake/lacks"))[0] == 409   # it has no body: a block of nothing else
     assert refused(lambda: server.blobs().create_container("public", public_access="blob")) == (409, "FeatureNotSupported")
 
 

@@ -1,6 +1,6 @@
 // USE, CREATE/ALTER/DROP/DESCRIBE SCHEMA, SHOW SCHEMAS/CATALOGS, COMMENT ON. Source: SetCatalogAndNamespaceExec, DescribeNamespaceExec, …
 
-#include "base/io_error.h"
+#include "base/log.h"
 #include "engine/commands/handlers.h"
 #include "engine/commands/support.h"
 #include "engine/commands/table_data.h"
@@ -133,8 +133,8 @@ CommandResult drop_namespace(const sql::Statement& statement, CommandHost& host)
     std::string path = catalog::path_of_location(info->location);
     try {
       storage::store_for(path).remove(path);
-    } catch (const IoError&) {
-      // Not empty: what is in it is not ours.
+    } catch (const std::exception& e) {  // most often it is not empty: what is in it is not ours
+      log::debug("schema.folder_stays", {{"location", info->location}, {"error", e.what()}});
     }
   }
   auto& state = host.analyzer().state;

@@ -10,6 +10,7 @@ Block PlanLowering::script(const plan::Script& s) {
   auto scan = std::make_shared<tarn::engine::script::ScriptScan>();
   scan->sql = detached(s.children[0]);
   scan->command = s.command;
+  scan->exit_seconds = static_cast<int>(context_.conf.integer("spark.sql.scriptTransformation.exitTimeoutInSeconds") / 1000);
   scan->database = &context_.database;
   scan->runtime = context_.python;
   if (scan->runtime) python_functions::add_files(*scan->runtime);

@@ -77,7 +77,7 @@ InputQuery::InputQuery(const PythonScan& scan, const std::vector<size_t>& pass, 
     if (!types.empty()) view->InitializeEmpty(types);
     views_.push_back(std::move(view));
   }
-  scan.runtime->add(connection_.get());
+  interruptible_.emplace(scan.runtime.get(), connection_.get());
   auto open = [&](const std::string& text) {
     auto pending = connection_->PendingQuery(text, true);
     if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), text);
@@ -101,10 +101,7 @@ InputQuery::InputQuery(const PythonScan& scan, const std::vector<size_t>& pass, 
   if (result_->HasError()) throw to_spark_error(result_->GetErrorObject(), sql);
 }
 
-InputQuery::~InputQuery() {
-  scan_.runtime->remove(connection_.get());
-  result_.reset();
-}
+InputQuery::~InputQuery() = default;
 
 bool InputQuery::fetch() {
   if (ended_) return false;

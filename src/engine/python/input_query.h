@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "engine/python/python_scan.h"
@@ -70,6 +71,7 @@ class InputQuery {
   std::vector<std::shared_ptr<arrow::Schema>> schemas_;
   std::mutex mu_;                                   // guards what follows
   std::unique_ptr<duckdb::Connection> connection_;
+  std::optional<Interruptible> interruptible_;
   std::unique_ptr<duckdb::QueryResult> result_;
   std::vector<std::unique_ptr<ArrowExport>> exports_;   // per side
   std::vector<std::unique_ptr<duckdb::DataChunk>> views_;  // the sent columns of current_, per side

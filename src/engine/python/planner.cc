@@ -122,6 +122,7 @@ std::string Planner::read_bytes(int32_t size) {
 
 void Planner::finish() {
   int32_t accumulators = read_int();
+  if (accumulators < 0) throw python_exception("The Python worker answered with what is no result: accumulators.");
   for (int32_t i = 0; i < accumulators; ++i) runtime_->add_accumulator(read_string());
   if (read_int() == python::kEndOfStream) runtime_->pool->give_back(std::move(worker_));
 }

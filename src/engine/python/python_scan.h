@@ -51,6 +51,23 @@ struct Runtime {
   std::set<duckdb::Connection*> connections_;      // guarded by mu_
 };
 
+// While it lives, the connection is interrupted with the query of the runtime. Ends before the connection does.
+class Interruptible {
+ public:
+  // runtime may be null.
+  Interruptible(Runtime* runtime, duckdb::Connection* connection) : runtime_(runtime), connection_(connection) {
+    if (runtime_) runtime_->add(connection_);
+  }
+  ~Interruptible() {
+    if (runtime_) runtime_->remove(connection_);
+  }
+  Interruptible(const Interruptible&) = delete;
+
+ private:
+  Runtime* runtime_;
+  duckdb::Connection* connection_;
+};
+
 struct Column {
   std::string sql;       // over the columns of the query
   std::string name;      // the field's name for Python

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "base/spark_error.h"
 #include "duckdb.hpp"
@@ -18,8 +19,6 @@ namespace {
 
 using duckdb::idx_t;
 
-constexpr int kExitSeconds = 10;   // spark.sql.scriptTransformation.exitTimeoutInSeconds
-
 std::mutex registry_mu;
 std::map<uint64_t, std::shared_ptr<const ScriptScan>> registry;   // guarded by registry_mu
 uint64_t next_handle = 1;                                         // guarded by registry_mu
@@ -32,15 +31,11 @@ struct BindData : duckdb::TableFunctionData {
 struct Run : duckdb::GlobalTableFunctionState {
   explicit Run(const ScriptScan& scan) : scan(scan) {
     connection = scan.database->connect();
-    if (scan.runtime) scan.runtime->add(connection.get());
+    interruptible.emplace(scan.runtime.get(), connection.get());
     auto pending = connection->PendingQuery(scan.sql, true);
     if (pending->HasError()) throw to_spark_error(pending->GetErrorObject(), scan.sql);
     rows = pending->Execute();
     if (rows->HasError()) throw to_spark_error(rows->GetErrorObject(), scan.sql);
-  }
-  ~Run() override {
-    if (scan.runtime) scan.runtime->remove(connection.get());
-    rows.reset();
   }
   idx_t MaxThreads() const override { return 1; }
 
@@ -78,6 +73,7 @@ struct Run : duckdb::GlobalTableFunctionState {
 
   const ScriptScan& scan;
   std::unique_ptr<duckdb::Connection> connection;
+  std::optional<python_functions::Interruptible> interruptible;
   std::unique_ptr<duckdb::QueryResult> rows;
   std::unique_ptr<Process> process;
   std::string sent, came;
@@ -124,7 +120,7 @@ void read(duckdb::ClientContext& context, Run& run, duckdb::DataChunk& output) {
     while (row < STANDARD_VECTOR_SIZE && run.next_line(line)) out[row++] = duckdb::StringVector::AddStringOrBlob(column, line.data(), line.size());
     if (row > 0) break;
     if (run.process->output_ended()) {
-      const int code = run.process->exit_code(kExitSeconds);
+      const int code = run.process->exit_code(run.scan.exit_seconds);
       if (code > 0) throw SparkError(ErrorKind::kSpark, "_LEGACY_ERROR_TEMP_2264", {{"exitCode", std::to_string(code)}, {"stderrBuffer", run.process->errors()}});
       if (run.process->input_closed() && !run.rows_ended)
         throw SparkError::Plain(ErrorKind::kSpark, "The command ended before it had read all rows: " + run.scan.command);

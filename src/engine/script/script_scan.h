@@ -23,6 +23,7 @@ namespace script {
 struct ScriptScan {
   std::string sql;              // one VARCHAR column: the lines
   std::string command;          // of /bin/bash -c
+  int exit_seconds = 10;        // that it may take to end after its output
   Database* database = nullptr;
   std::shared_ptr<python_functions::Runtime> runtime;   // lets the query be interrupted, has the session's files; may be null
 };

@@ -262,7 +262,7 @@ FileIndex list_files(const std::vector<std::string>& paths, const Options& optio
     if (globbing && storage::has_glob(path)) {
       auto found = storage::glob(path);
       if (found.empty()) throw path_not_found(path);
-      for (const auto& f : found) roots.push_back(place(f.path));
+      for (const auto& f : found) roots.push_back(storage::normalize(f.path));
     } else {
       roots.push_back(path);
     }
@@ -274,7 +274,7 @@ FileIndex list_files(const std::vector<std::string>& paths, const Options& optio
     base_paths.insert(directory ? root : storage::parent(root));
     auto add = [&](const storage::FileInfo& f) {
       DataFile d;
-      d.path = place(f.path);
+      d.path = storage::normalize(f.path);
       d.size = static_cast<int64_t>(f.size);
       d.modified_ms = f.modified_ms;
       d.tag = f.tag;
