@@ -4,15 +4,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <stdexcept>
-#include <string_view>
 #include <thread>
 
 namespace tarn {
@@ -24,19 +23,22 @@ Child start_child(const std::string& program, const std::vector<std::string>& ar
   argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
-  std::vector<std::string> variables;
-  for (char** e = environ; *e; ++e) {
-    std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
-    bool replaced = std::any_of(options.environment.begin(), options.environment.end(), [&](const auto& v) { return v.first == name; });
-    if (!replaced) variables.emplace_back(*e);
+  ChildEnvironment environment(options.environment, options.whole_environment ? any_variable : is_harmless_variable);
+  int control[2] = {-1, -1};
+  if (options.control && ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) != 0) {
+    int error = errno;
+    for (int fd : out) ::close(fd);
+    throw std::runtime_error(std::string("no socket pair: ") + std::strerror(error));
   }
-  for (const auto& [name, value] : options.environment) variables.push_back(name + "=" + value);
-  std::vector<char*> envp;
-  for (auto& v : variables) envp.push_back(v.data());
-  envp.push_back(nullptr);
   pid_t parent = ::getpid();
   pid_t pid = ::fork();
-  if (pid < 0) throw std::runtime_error(std::string("cannot start a process: ") + std::strerror(errno));
+  if (pid < 0) {
+    int error = errno;
+    for (int fd : {out[0], out[1], control[0], control[1]}) {
+      if (fd >= 0) ::close(fd);
+    }
+    throw std::runtime_error(std::string("cannot start a process: ") + std::strerror(error));
+  }
   if (pid == 0) {
     // Only async-signal-safe calls from here on.
     sigset_t none;
@@ -48,19 +50,21 @@ Child start_child(const std::string& program, const std::vector<std::string>& ar
       if (::getppid() != parent) ::_exit(1);
     }
     int null = ::open("/dev/null", O_RDWR);
-    ::dup2(null, 0);
-    ::dup2(out[1], 1);
+    ::dup2(options.control ? control[1] : null, 0);
+    if (options.ready_line) ::dup2(out[1], 1);
     if (!options.log.empty()) {
       int log = ::open(options.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
       if (log >= 0) ::dup2(log, 2);
+      if (log >= 0 && !options.ready_line) ::dup2(log, 1);
     }
-    ::execve(program.c_str(), argv.data(), envp.data());
+    ::execve(program.c_str(), argv.data(), environment.data());
     ::_exit(127);
   }
   ::close(out[1]);
-  Child child{pid, ""};
+  if (options.control) ::close(control[1]);
+  Child child{pid, "", control[0]};
   auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-  while (child.ready.find('\n') == std::string::npos) {
+  while (options.ready_line && child.ready.find('\n') == std::string::npos) {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     pollfd fd{out[0], POLLIN, 0};
     if (left <= 0 || ::poll(&fd, 1, static_cast<int>(left)) <= 0) {

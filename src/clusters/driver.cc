@@ -11,13 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
-#include <string_view>
 
 namespace fs = std::filesystem;
 
@@ -27,15 +25,6 @@ namespace {
 constexpr size_t kMaxMessage = 64 << 20;
 constexpr int kSendTimeoutMs = 30'000;
 
-// Variables of ours that code may see. Others may hold what is not for it: the master key's, credentials of whoever started the server.
-bool passes(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL", "LD_LIBRARY_PATH",
-                                                "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "http_proxy", "https_proxy", "no_proxy",
-                                                "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_CACHE_HOME"};
-  return name.starts_with("LC_") || (name.starts_with("PIP_") && name.find("PASSWORD") == name.npos) ||
-         std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
-}
-
 }  // namespace
 
 Driver::Driver(const DriverOptions& options) {
@@ -43,26 +32,14 @@ Driver::Driver(const DriverOptions& options) {
   fs::create_directories(options.directory, ec);
   if (ec) throw std::runtime_error("no working directory: " + ec.message());
   // After the fork of a process with threads only async-signal-safe calls are allowed: everything is prepared here.
-  std::vector<std::string> variables;
-  auto given = [&](std::string_view name) {
-    return std::any_of(options.environment.begin(), options.environment.end(), [&](const auto& v) { return v.first == name; });
-  };
-  for (char** e = environ; *e; ++e) {
-    std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
-    if (passes(name) && !given(name)) variables.emplace_back(*e);
-  }
-  for (const auto& [name, value] : options.environment) {
-    if (name != "PYTHONPATH") variables.push_back(name + "=" + value);
-  }
   std::string path = options.packages;
+  Variables variables;
   for (const auto& [name, value] : options.environment) {
-    if (name == "PYTHONPATH" && !value.empty()) path += ":" + value;
+    if (name != "PYTHONPATH") variables.emplace_back(name, value);
+    else if (!value.empty()) path += ":" + value;
   }
-  variables.push_back("PYTHONPATH=" + path);
-  for (const char* v : {"MPLBACKEND=Agg", "PYTHONUNBUFFERED=1", "PYTHONIOENCODING=utf-8", "GRPC_ENABLE_FORK_SUPPORT=0"}) variables.emplace_back(v);
-  std::vector<char*> envp;
-  for (auto& v : variables) envp.push_back(v.data());
-  envp.push_back(nullptr);
+  variables.insert(variables.end(), {{"PYTHONPATH", path}, {"MPLBACKEND", "Agg"}, {"PYTHONUNBUFFERED", "1"}, {"PYTHONIOENCODING", "utf-8"}, {"GRPC_ENABLE_FORK_SUPPORT", "0"}});
+  ChildEnvironment environment(variables);
   std::string python = options.python, dash_m = "-m", module = "tarn.driver", three = "3";
   char* argv[] = {python.data(), dash_m.data(), module.data(), three.data(), nullptr};
   int pair[2];
@@ -92,7 +69,7 @@ Driver::Driver(const DriverOptions& options) {
     ::dup2(at, 3);
     ::syscall(SYS_close_range, 4u, ~0u, 0u);
     if (::chdir(options.directory.c_str()) != 0) ::_exit(126);
-    ::execve(python.c_str(), argv, envp.data());
+    ::execve(python.c_str(), argv, environment.data());
     ::_exit(127);
   }
   int error = errno;

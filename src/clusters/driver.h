@@ -6,8 +6,9 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "base/child_environment.h"
 
 namespace tarn::clusters {
 
@@ -18,7 +19,7 @@ struct DriverOptions {
   std::string packages;    // the folder that has tarn/
   std::string directory;   // where it works
   std::string log;         // its standard error before and besides what code prints; appended
-  std::vector<std::pair<std::string, std::string>> environment;   // besides the few variables of ours that are harmless
+  Variables environment;   // besides the few variables of ours that are harmless
   Json hello;              // the first message
 };
 

@@ -1,32 +1,16 @@
 #include "clusters/environments.h"
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <vector>
 
+#include "base/python_interpreters.h"
 #include "clusters/program.h"
 
 namespace fs = std::filesystem;
 
 namespace tarn::clusters {
 namespace {
-
-std::vector<std::string> candidates() {
-  std::vector<std::string> out;
-  if (const char* named = std::getenv("PYSPARK_PYTHON"); named && *named) out.push_back(named);
-  if (const char* environment = std::getenv("VIRTUAL_ENV"); environment && *environment) out.push_back(std::string(environment) + "/bin/python3");
-  std::error_code ec;
-  fs::path program = fs::read_symlink("/proc/self/exe", ec);
-  for (auto at = program.parent_path(); !ec && at.has_relative_path(); at = at.parent_path()) {
-    auto candidate = at / ".venv/bin/python3";
-    if (fs::exists(candidate, ec)) out.push_back(candidate.string());
-  }
-  out.push_back("python3");
-  return out;
-}
 
 bool has_pyspark(const std::string& python) {
   return run_program(python, {"-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('pyspark') is None)"}, {}, std::chrono::seconds(20)).status == 0;
@@ -44,7 +28,7 @@ std::string Environments::python(const std::string& cluster) {
   if (fs::exists(folder + "/.made", ec)) return python;
   if (packages_.empty()) throw std::runtime_error("the Python package of this program is missing: it belongs in share/tarn/python beside it");
   if (base_.empty()) {
-    std::vector<std::string> all = named_.empty() ? candidates() : std::vector<std::string>{named_};
+    std::vector<std::string> all = named_.empty() ? python_interpreters() : std::vector<std::string>{named_};
     for (const auto& c : all) {
       if (!has_pyspark(c)) continue;
       base_ = c;

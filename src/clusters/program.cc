@@ -8,24 +8,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <string_view>
 
 namespace tarn::clusters {
 
-ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::pair<std::string, std::string>>& environment,
+ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const Variables& environment,
                        std::chrono::milliseconds timeout, const std::function<bool()>& stop, size_t max_output) {
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
   argv.push_back(nullptr);
-  std::vector<std::string> variables;
-  for (char** e = environ; *e; ++e) {
-    std::string_view name = std::string_view(*e).substr(0, std::string_view(*e).find('='));
-    if (std::none_of(environment.begin(), environment.end(), [&](const auto& v) { return v.first == name; })) variables.emplace_back(*e);
-  }
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
-  std::vector<char*> envp;
-  for (auto& v : variables) envp.push_back(v.data());
-  envp.push_back(nullptr);
+  ChildEnvironment variables(environment);
   ProgramEnd end;
   int out[2];
   if (::pipe2(out, O_CLOEXEC) != 0) return {127, false, "no pipe"};
@@ -39,7 +30,7 @@ ProgramEnd run_program(const std::string& program, const std::vector<std::string
     ::dup2(null, 0);
     ::dup2(out[1], 1);
     ::dup2(out[1], 2);
-    ::execvpe(program.c_str(), argv.data(), envp.data());
+    ::execvpe(program.c_str(), argv.data(), variables.data());
     ::_exit(127);
   }
   ::close(out[1]);

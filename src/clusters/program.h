@@ -3,8 +3,9 @@
 #include <chrono>
 #include <functional>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "base/child_environment.h"
 
 namespace tarn::clusters {
 
@@ -14,9 +15,9 @@ struct ProgramEnd {
   std::string output;       // standard output and error together; the last max_output bytes
 };
 
-// Its environment is ours with these on top. No input. It is killed, with what it has started, when the time is over or stop() says so
+// Its environment is what is harmless of ours, with these on top (base/child_environment.h). No input. It is killed, with what it has started, when the time is over or stop() says so
 // (asked every second).
-ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const std::vector<std::pair<std::string, std::string>>& environment,
+ProgramEnd run_program(const std::string& program, const std::vector<std::string>& arguments, const Variables& environment,
                        std::chrono::milliseconds timeout, const std::function<bool()>& stop = {}, size_t max_output = 64 << 10);
 
 }  // namespace tarn::clusters

@@ -10,13 +10,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/child_environment.h"
 #include "base/log.h"
+#include "base/python_interpreters.h"
 #include "base/spark_error.h"
 
 namespace tarn::python {
@@ -79,19 +79,11 @@ class Parent {
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) throw unusable(executable, std::strerror(errno));
     if (::pipe2(program, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0) throw unusable(executable, std::strerror(errno));
     // The child may only call what is safe after a fork of a process with threads: everything is prepared here.
-    std::vector<std::string> environment;
-    for (char** e = ::environ; *e; ++e) {
-      std::string_view v(*e);
-      if (!v.starts_with("TARN_") && !v.starts_with("PYSPARK_EXECUTOR_MEMORY_MB=")) environment.emplace_back(v);
-    }
-    for (const char* v : {"OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1", "PYTHONUNBUFFERED=1", "SPARK_PYTHON_RUNTIME=PYTHON_WORKER",
-                          "SPARK_REUSE_WORKER=1", "SPARK_BUFFER_SIZE=65536", "ARROW_IO_THREADS=1"}) {
-      environment.emplace_back(v);
-    }
-    if (memory_mb > 0) environment.push_back("PYSPARK_EXECUTOR_MEMORY_MB=" + std::to_string(memory_mb));
-    std::vector<char*> envp;
-    for (auto& v : environment) envp.push_back(v.data());
-    envp.push_back(nullptr);
+    // Functions are the work of whoever set the cluster up: they see its environment but for what is the engine's own.
+    Variables own = {{"OMP_NUM_THREADS", "1"}, {"OPENBLAS_NUM_THREADS", "1"}, {"MKL_NUM_THREADS", "1"}, {"PYTHONUNBUFFERED", "1"}, {"SPARK_PYTHON_RUNTIME", "PYTHON_WORKER"},
+                     {"SPARK_REUSE_WORKER", "1"}, {"SPARK_BUFFER_SIZE", "65536"}, {"ARROW_IO_THREADS", "1"}};
+    if (memory_mb > 0) own.emplace_back("PYSPARK_EXECUTOR_MEMORY_MB", std::to_string(memory_mb));
+    ChildEnvironment environment(own, [](std::string_view v) { return !v.starts_with("TARN_") && v != "PYSPARK_EXECUTOR_MEMORY_MB"; });
     std::string name = executable, dash_s = "-s", dash = "-", fd = "3";
     char* argv[] = {name.data(), dash_s.data(), dash.data(), fd.data(), nullptr};
     pid_ = ::fork();
@@ -106,7 +98,7 @@ class Parent {
       int at = ::fcntl(control[1], F_DUPFD, 10);  // may be 3 itself
       ::dup2(at, 3);
       ::close(at);
-      ::execvpe(name.c_str(), argv, envp.data());
+      ::execvpe(name.c_str(), argv, environment.data());
       ::_exit(127);
     }
     int error = errno;
@@ -312,25 +304,6 @@ void WorkerPool::warm_up(int64_t memory_mb) {
   }).detach();
 }
 
-namespace {
-
-// The interpreters to try when none is named: the environment's, then the one that the build made beside the program.
-std::vector<std::string> default_interpreters() {
-  if (const char* named = std::getenv("PYSPARK_PYTHON"); named && *named) return {named};
-  std::vector<std::string> out;
-  if (const char* environment = std::getenv("VIRTUAL_ENV"); environment && *environment) out.push_back(std::string(environment) + "/bin/python3");
-  out.push_back("python3");
-  std::error_code ec;
-  auto program = std::filesystem::read_symlink("/proc/self/exe", ec);
-  for (auto at = program.parent_path(); !ec && at.has_relative_path(); at = at.parent_path()) {
-    auto candidate = at / ".venv/bin/python3";
-    if (std::filesystem::exists(candidate, ec)) out.push_back(candidate.string());
-  }
-  return out;
-}
-
-}  // namespace
-
 std::shared_ptr<Parent> WorkerPool::parent(const std::string& executable, int64_t memory_mb) {
   // Held while the process starts: everybody else would want it too.
   std::lock_guard lock(mu_);
@@ -338,7 +311,7 @@ std::shared_ptr<Parent> WorkerPool::parent(const std::string& executable, int64_
   auto& slot = parents_[{executable, memory_mb}];
   if (!slot || !slot->alive()) {
     slot.reset();
-    auto candidates = executable.empty() ? default_interpreters() : std::vector<std::string>{executable};
+    auto candidates = executable.empty() ? python_interpreters() : std::vector<std::string>{executable};
     for (size_t i = 0; !slot; ++i) {
       try {
         slot = std::make_shared<Parent>(candidates[i], memory_mb);

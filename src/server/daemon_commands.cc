@@ -62,7 +62,7 @@ int run_start(const Arguments& arguments) {
   fs::remove(errors, ec);
   std::vector<std::string> argv = {kind, "--home", home};
   argv.insert(argv.end(), rest.begin(), rest.end());
-  Child child = start_child(arguments.program, argv, {errors, true});
+  Child child = start_child(arguments.program, argv, {.log = errors, .background = true, .whole_environment = true});
   std::string ready = "tarn " + kind + " ready ";
   if (!child.ready.starts_with(ready)) {
     stop_child(child.pid, 5);
