@@ -148,9 +148,10 @@ Response json_response(const Json& body, int status) {
   return r;
 }
 
-Page page_of(size_t total, int64_t size, const std::string& token, size_t fallback_size, size_t max_size) {
+Page page_of(size_t total, int64_t size, const std::string& token, size_t fallback_size, size_t max_size, size_t start) {
   if (size < 0) throw invalid_parameter("The page size must not be negative.");
   Page page;
+  page.from = std::min(start, total);
   if (!token.empty()) {
     auto raw = base64_decode(token);
     size_t offset = 0;

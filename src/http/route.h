@@ -85,7 +85,7 @@ struct Page {
   size_t from = 0, to = 0;
   std::string next_token;
 };
-// size 0: fallback_size. INVALID_PARAMETER_VALUE for a token that is not ours or a negative size.
-Page page_of(size_t total, int64_t size, const std::string& token, size_t fallback_size, size_t max_size);
+// size 0: fallback_size. start: where to begin without a token. INVALID_PARAMETER_VALUE for a token that is not ours or a negative size.
+Page page_of(size_t total, int64_t size, const std::string& token, size_t fallback_size, size_t max_size, size_t start = 0);
 
 }  // namespace tarn::http

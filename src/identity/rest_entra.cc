@@ -2,11 +2,11 @@
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "identity/families.h"
+#include "identity/oauth_client.h"
 
 namespace tarn::identity {
 namespace {
@@ -15,14 +15,8 @@ using http::Call;
 using http::RestError;
 
 constexpr int64_t kTokenSeconds = 3599;   // what Entra gives
-
-std::string base_url(const http::Request& request) {
-  std::string host = request.headers.get("Host");
-  for (char c : host) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr(".:-[]", c)) throw RestError(400, "invalid_request", "The Host header is not valid.");
-  }
-  return (request.tls ? "https://" : "http://") + host;
-}
+constexpr OAuthWords kWords = {"temporarily_unavailable", "AADSTS900144: The request body must contain the parameter 'grant_type'.",
+                               "AADSTS70003: Only client_credentials is supported.", "AADSTS7000215: Invalid client secret provided."};
 
 // A tenant is a UUID, a domain or one of the common names. This workspace is one tenant, whatever clients call it.
 std::string tenant_of(Call& call) {
@@ -59,7 +53,7 @@ std::optional<Entry> find_object(const Directory& directory, const std::string& 
 
 void add_entra_routes(http::RouteTable& table, Directory& directory, Credentials& credentials, LoginThrottle& throttle, AudienceOf audience_of) {
   auto metadata = [](Call& call, bool v2) {
-    std::string root = base_url(call.request) + "/" + tenant_of(call), oauth = root + (v2 ? "/oauth2/v2.0" : "/oauth2");
+    std::string root = origin_of(call.request) + "/" + tenant_of(call), oauth = root + (v2 ? "/oauth2/v2.0" : "/oauth2");
     return http::json_response({{"issuer", root + "/v2.0"}, {"token_endpoint", oauth + "/token"}, {"authorization_endpoint", oauth + "/authorize"},
                                 {"token_endpoint_auth_methods_supported", {"client_secret_post", "client_secret_basic"}},
                                 {"response_types_supported", {"code"}}, {"subject_types_supported", {"pairwise"}},
@@ -70,26 +64,7 @@ void add_entra_routes(http::RouteTable& table, Directory& directory, Credentials
 
   auto give = [&directory, &credentials, &throttle, audience_of](Call& call, bool v2) {
     tenant_of(call);
-    std::string id = call.text("client_id"), secret = call.text("client_secret"), header = call.request.headers.get("Authorization");
-    if (lower_ascii(header.substr(0, 6)) == "basic ") {
-      auto pair = base64_decode(std::string_view(header).substr(6));
-      size_t colon = pair ? pair->find(':') : std::string::npos;
-      if (colon == std::string::npos) throw RestError(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.");
-      id = percent_decode(pair->substr(0, colon), true).value_or("");
-      secret = percent_decode(pair->substr(colon + 1), true).value_or("");
-    }
-    std::string key = id.substr(0, 100) + "@" + call.request.peer;
-    if (throttle.blocked(key)) throw RestError(429, "temporarily_unavailable", "Too many failed attempts: wait a minute.");
-    std::string grant = call.text("grant_type");
-    if (grant.empty()) throw RestError(400, "invalid_request", "AADSTS900144: The request body must contain the parameter 'grant_type'.");
-    if (grant != "client_credentials") throw RestError(400, "unsupported_grant_type", "AADSTS70003: Only client_credentials is supported.");
-    if (!call.text("client_assertion").empty()) throw RestError(400, "invalid_request", "Client assertions are not supported: use a client secret.");
-    call.audit.emplace_back("client_id", id.substr(0, 100));
-    auto principal = directory.find(Kind::kServicePrincipal, id);
-    if (!principal || !principal->active || !credentials.check_secret(principal->id, secret)) {
-      throttle.failed(key);
-      throw RestError(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.");
-    }
+    Entry principal = authenticate_client(call, directory, credentials, throttle, kWords);
     std::string resource;
     if (v2) {
       std::string scope = call.text("scope");
@@ -106,7 +81,7 @@ void add_entra_routes(http::RouteTable& table, Directory& directory, Credentials
     auto audience = audience_of(resource);
     if (!audience) throw RestError(400, v2 ? "invalid_scope" : "invalid_resource", "AADSTS500011: The resource " + resource.substr(0, 200) + " was not found in the tenant.");
     std::string value;
-    auto token = credentials.create_token(principal->id, principal->id, "", kTokenSeconds, Credentials::Use::kOAuth, &value, *audience);
+    auto token = credentials.create_token(principal.id, principal.id, "", kTokenSeconds, Credentials::Use::kOAuth, &value, *audience);
     call.audit.emplace_back("resource", resource.substr(0, 200));
     if (v2) {
       return no_store(http::json_response({{"token_type", "Bearer"}, {"expires_in", kTokenSeconds}, {"ext_expires_in", kTokenSeconds}, {"access_token", value}}));

@@ -1,11 +1,10 @@
 // OAuth 2.0: secrets of service principals and the client credentials grant (RFC 6749, 4.4).
-#include <cctype>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/encoding.h"
 #include "base/log.h"
 #include "identity/families.h"
+#include "identity/oauth_client.h"
 
 namespace tarn::identity {
 namespace {
@@ -16,14 +15,7 @@ using http::RestError;
 constexpr int64_t kTokenSeconds = 3600;
 constexpr int64_t kSecretSeconds = 730LL * 86400;
 constexpr size_t kMaxSecrets = 5;
-
-std::string origin(const http::Request& request) {
-  std::string host = request.headers.get("Host");
-  for (char c : host) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr(".:-[]", c)) throw RestError(400, "invalid_request", "The Host header is not valid.");
-  }
-  return (request.tls ? "https://" : "http://") + host;
-}
+constexpr OAuthWords kWords = {"slow_down", "grant_type is missing.", "Only client_credentials is supported.", "Client authentication failed."};
 
 Json render(const SecretInfo& s) {
   return {{"id", s.id}, {"secret_hash", s.digest}, {"create_time", iso_time(s.created_ms)}, {"update_time", iso_time(s.created_ms)},
@@ -34,7 +26,7 @@ Json render(const SecretInfo& s) {
 
 void add_oauth_routes(http::RouteTable& table, Directory& directory, Credentials& credentials, LoginThrottle& throttle) {
   auto metadata = [](Call& call) {
-    std::string base = origin(call.request) + "/oidc";
+    std::string base = origin_of(call.request) + "/oidc";
     return http::json_response({{"issuer", base}, {"token_endpoint", base + "/v1/token"}, {"authorization_endpoint", base + "/v1/authorize"},
                                 {"grant_types_supported", {"client_credentials"}}, {"response_types_supported", {"token"}},
                                 {"scopes_supported", {"all-apis"}},
@@ -43,34 +35,15 @@ void add_oauth_routes(http::RouteTable& table, Directory& directory, Credentials
   table.get("/oidc/.well-known/oauth-authorization-server", metadata, http::Access::kPublic);
   table.get("/oidc/.well-known/openid-configuration", metadata, http::Access::kPublic);
   table.get("/.well-known/databricks-config", [](Call& call) {
-    return http::json_response({{"oidc_endpoint", origin(call.request) + "/oidc"}, {"host_type", "WORKSPACE_HOST"}});
+    return http::json_response({{"oidc_endpoint", origin_of(call.request) + "/oidc"}, {"host_type", "WORKSPACE_HOST"}});
   }, http::Access::kPublic);
 
   http::Route token{"POST", "/oidc/v1/token", [&](Call& call) {
-    std::string id = call.text("client_id"), secret = call.text("client_secret");
-    std::string header = call.request.headers.get("Authorization");
-    if (lower_ascii(header.substr(0, 6)) == "basic ") {
-      auto pair = base64_decode(std::string_view(header).substr(6));
-      size_t colon = pair ? pair->find(':') : std::string::npos;
-      if (colon == std::string::npos) throw RestError(401, "invalid_client", "Client authentication failed.");
-      id = percent_decode(pair->substr(0, colon), true).value_or("");
-      secret = percent_decode(pair->substr(colon + 1), true).value_or("");
-    }
-    std::string key = id.substr(0, 100) + "@" + call.request.peer;
-    if (throttle.blocked(key)) throw RestError(429, "slow_down", "Too many failed attempts: wait a minute.");
-    std::string grant = call.text("grant_type");
-    if (grant.empty()) throw RestError(400, "invalid_request", "grant_type is missing.");
-    if (grant != "client_credentials") throw RestError(400, "unsupported_grant_type", "Only client_credentials is supported.");
-    auto principal = directory.find(Kind::kServicePrincipal, id);
-    if (!principal || !principal->active || !credentials.check_secret(principal->id, secret)) {
-      throttle.failed(key);
-      throw RestError(401, "invalid_client", "Client authentication failed.");
-    }
+    Entry principal = authenticate_client(call, directory, credentials, throttle, kWords);
     std::string scope = call.text("scope", "all-apis");
     if (scope != "all-apis") throw RestError(400, "invalid_scope", "Only the scope all-apis is supported.");
     std::string value;
-    credentials.create_token(principal->id, principal->id, "", kTokenSeconds, Credentials::Use::kOAuth, &value);
-    call.audit.emplace_back("client_id", id);
+    credentials.create_token(principal.id, principal.id, "", kTokenSeconds, Credentials::Use::kOAuth, &value);
     auto r = http::json_response({{"access_token", value}, {"token_type", "Bearer"}, {"expires_in", kTokenSeconds}, {"scope", scope}});
     r.headers.add("Cache-Control", "no-store");
     return r;

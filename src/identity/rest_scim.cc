@@ -40,20 +40,28 @@ Json references(const std::vector<Entry>& entries, const char* type) {
   return out;
 }
 
-Json render(const Directory& directory, const Entry& e) {
+// What the entry itself has.
+Json render_plain(const Entry& e) {
   const Resource& resource = resource_of(e.kind);
   Json j = e.attributes.is_object() ? e.attributes : Json::object();
   j["schemas"] = {resource.schema};
   j["id"] = std::to_string(e.id);
   j["displayName"] = e.kind == Kind::kGroup ? e.name : e.display_name;
   j[resource.name_field] = e.name;
-  j["groups"] = references(directory.groups_of(e.id), "direct");
-  if (e.kind == Kind::kGroup) {
-    j["members"] = references(directory.members_of(e.id), nullptr);
-    j["meta"] = {{"resourceType", "WorkspaceGroup"}};
-  } else {
-    j["active"] = e.active;
-  }
+  if (e.kind == Kind::kGroup) j["meta"] = {{"resourceType", "WorkspaceGroup"}};
+  else j["active"] = e.active;
+  return j;
+}
+
+// What other entries say of it: two queries.
+void add_references(const Directory& directory, const Entry& e, Json* j) {
+  (*j)["groups"] = references(directory.groups_of(e.id), "direct");
+  if (e.kind == Kind::kGroup) (*j)["members"] = references(directory.members_of(e.id), nullptr);
+}
+
+Json render(const Directory& directory, const Entry& e) {
+  Json j = render_plain(e);
+  add_references(directory, e, &j);
   return j;
 }
 
@@ -94,24 +102,33 @@ Response list(Call& call, const Directory& directory, Kind kind) {
   int64_t start = std::max<int64_t>(1, call.integer("startIndex", 1)), count = call.integer("count", 100);
   if (count < 0) throw invalid_parameter("count must not be negative.");
   std::string filter_text = call.text("filter"), sort = call.text("sortBy");
-  std::vector<Json> found;
   ScimFilter filter = filter_text.empty() ? ScimFilter() : parse_scim_filter(filter_text);
-  for (const auto& e : directory.list(kind)) {
-    Json j = render(directory, e);
-    if (!filter || filter(j)) found.push_back(std::move(j));
+  // References cost queries: unless they decide what is found, they are looked up for the page alone.
+  std::string deciding = lower_ascii(filter_text + " " + sort);
+  bool early = deciding.find("groups") != std::string::npos || deciding.find("members") != std::string::npos;
+  auto entries = directory.list(kind);
+  std::vector<std::pair<Json, const Entry*>> found;
+  for (const auto& e : entries) {
+    if (!filter && sort.empty()) {
+      found.emplace_back(Json(), &e);
+      continue;
+    }
+    Json j = early ? render(directory, e) : render_plain(e);
+    if (!filter || filter(j)) found.emplace_back(std::move(j), &e);
   }
   if (!sort.empty()) {
     auto key = [&](const Json& j) {
       auto it = std::find_if(j.items().begin(), j.items().end(), [&](const auto& x) { return lower_ascii(x.key()) == lower_ascii(sort); });
       return it == j.items().end() ? std::string() : lower_ascii(it.value().is_string() ? it.value().template get<std::string>() : it.value().dump());
     };
-    std::stable_sort(found.begin(), found.end(), [&](const Json& a, const Json& b) { return key(a) < key(b); });
+    std::stable_sort(found.begin(), found.end(), [&](const auto& a, const auto& b) { return key(a.first) < key(b.first); });
     if (call.text("sortOrder") == "descending") std::reverse(found.begin(), found.end());
   }
   Json page = Json::array();
   for (size_t i = static_cast<size_t>(start - 1); i < found.size() && static_cast<int64_t>(page.size()) < count; ++i) {
-    select(found[i], call.text("attributes"), call.text("excludedAttributes"));
-    page.push_back(std::move(found[i]));
+    Json j = render(directory, *found[i].second);
+    select(j, call.text("attributes"), call.text("excludedAttributes"));
+    page.push_back(std::move(j));
   }
   return http::json_response({{"schemas", {"urn:ietf:params:scim:api:messages:2.0:ListResponse"}}, {"totalResults", found.size()},
                               {"startIndex", start}, {"itemsPerPage", page.size()}, {"Resources", std::move(page)}});

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr const char* kApiVersion = "7.4";
 constexpr const char* kClouds[] = {".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"};
-constexpr size_t kMaxPages = 100;
+constexpr size_t kMaxPages = 4000;   // of 25 secrets: one that has more goes on without end
 
 // "https://Name.vault.azure.net/" -> "name.vault.azure.net"; "" if it is no https URL of a host alone.
 std::string host_of(const std::string& dns_name) {
@@ -140,7 +140,8 @@ std::vector<secrets::SecretMetadata> KeyVaultClient::list(const secrets::Scope& 
   }
   const std::string base = base_url(scope);
   std::string url = base + "/secrets?api-version=" + kApiVersion;
-  for (size_t pages = 0; !url.empty() && pages < kMaxPages; ++pages) {
+  for (size_t pages = 0; !url.empty(); ++pages) {
+    if (pages == kMaxPages) throw RestError(502, "BAD_GATEWAY", "The list of secrets of the key vault " + host_of(scope.dns_name) + " does not end.");
     bool missing = false;
     json j = ask(scope, url, &missing);
     if (missing) return out;
