@@ -214,6 +214,7 @@ def sleepers(v):
 
 
 def many_threads(v):
+    threading.stack_size(64 << 10)   # else the memory of a small worker is the first thing to end
     for _ in range(1500):
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
     time.sleep(600)
@@ -221,7 +222,7 @@ def many_threads(v):
 
 @pytest.mark.parametrize("function,says", [(bomb, "128 processes"), (sleepers, "128 processes"), (many_threads, "1024 threads")])
 def test_too_many_processes_end_their_worker(cluster, spark, function, says):
-    with pytest.raises(PythonException, match=says + "|MemoryError|can't start new thread|Resource temporarily"):
+    with pytest.raises(PythonException, match=says):
         spark.range(1).select(udf(function, "int")("id")).collect()
     deadline = time.time() + 10
     while time.time() < deadline and len([p for p in descendants(cluster.process.pid) if running(p)]) > 20:
