@@ -7,11 +7,13 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_f
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: help setup build run test unit conformance bench sql-record install package lint clean
+.PHONY: help setup build run test test-spark check-server unit conformance bench sql-record install package lint clean
 
 help:
 	@echo "make run          set up, build, start Tarn and run the main job, alone and in a workspace (examples/workshop)"
 	@echo "make test         set up, build and run all tests"
+	@echo "make test-spark   the main job on Apache Spark as a cluster of the workspace, every table compared (needs Java; downloads Spark)"
+	@echo "make check-server CHECK='command with {host} {token}'   on a fresh workspace (SERVER_OPTIONS=--tls)"
 	@echo "make build        the program at build/release/bin/tarn (PRESET=dev|asan|tsan for others)"
 	@echo "make conformance  Spark's golden SQL files and PySpark's Connect tests against a fresh cluster"
 	@echo "make bench        the figures of the README"
@@ -31,6 +33,12 @@ run: build
 
 test: build
 	@bash tools/test.sh build/$(PRESET)
+
+test-spark: build
+	@bash tools/test_spark.sh build/$(PRESET)/bin/tarn
+
+check-server: build
+	@$(PYTHON) tools/with_server.py $(SERVER_OPTIONS) build/$(PRESET)/bin/tarn -- bash -c '$(CHECK)'
 
 conformance: build
 	@bash tools/conformance.sh build/$(PRESET)/bin/tarn

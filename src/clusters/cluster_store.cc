@@ -81,9 +81,14 @@ void ClusterStore::insert(const Cluster& c, const std::string& token) {
 
 void ClusterStore::update(const Cluster& c) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "UPDATE clusters SET spec = ?, state = ?, message = ?, reason = ?, started_ms = ?, terminated_ms = ?, active_ms = ?, pinned = ? WHERE id = ?")
+  SqliteStatement(*db, "UPDATE clusters SET spec = ?, state = ?, message = ?, reason = ?, started_ms = ?, terminated_ms = ?, active_ms = max(active_ms, ?), pinned = ? WHERE id = ?")
       .bind(c.spec.dump()).bind(static_cast<int>(c.state)).bind(c.message).bind(c.reason.dump()).bind(c.started_ms).bind(c.terminated_ms)
       .bind(c.active_ms).bind(c.pinned ? 1 : 0).bind(c.id).run();
+}
+
+void ClusterStore::touch(const std::string& id, int64_t active_ms) {
+  auto db = metadata_.lease();
+  SqliteStatement(*db, "UPDATE clusters SET active_ms = max(active_ms, ?) WHERE id = ?").bind(active_ms).bind(id).run();
 }
 
 void ClusterStore::remove(const std::string& id) {

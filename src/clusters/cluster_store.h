@@ -46,7 +46,8 @@ class ClusterStore {
   std::optional<Cluster> get(std::string_view id) const;
   std::optional<Cluster> by_idempotency_token(const std::string& token) const;
   void insert(const Cluster& cluster, const std::string& idempotency_token);
-  void update(const Cluster& cluster);
+  void update(const Cluster& cluster);                      // never moves active_ms back
+  void touch(const std::string& id, int64_t active_ms);     // active_ms alone
   void remove(const std::string& id);
   void add_event(const std::string& id, const std::string& type, const Json& details);
   std::vector<Event> events(const std::string& id) const;   // oldest first

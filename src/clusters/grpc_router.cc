@@ -62,16 +62,18 @@ class GrpcRouter::Impl {
     idle.wait(lock, [&] { return starters == 0; });
   }
 
-  std::shared_ptr<grpc::GenericStub> stub(const std::string& address) {
+  std::shared_ptr<grpc::GenericStub> stub(const Endpoint& endpoint) {
     std::lock_guard lock(mu);
-    auto& s = stubs[address];
+    const std::string key = (endpoint.tls ? "tls " : "") + endpoint.address;
+    auto& s = stubs[key];
     if (!s) {
       if (stubs.size() > 200) stubs.clear();  // addresses of clusters long gone
       grpc::ChannelArguments arguments;
       arguments.SetMaxReceiveMessageSize(-1);
       arguments.SetMaxSendMessageSize(-1);
-      auto made = std::make_shared<grpc::GenericStub>(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
-      stubs[address] = made;
+      auto made = std::make_shared<grpc::GenericStub>(grpc::CreateCustomChannel(
+          endpoint.address, endpoint.tls ? grpc::SslCredentials({}) : grpc::InsecureChannelCredentials(), arguments));
+      stubs[key] = made;
       return made;
     }
     return s;
@@ -240,14 +242,14 @@ void GrpcRouter::Impl::Downstream::begin() {
 }
 
 void GrpcRouter::Impl::Downstream::connect(const Endpoint& endpoint) {
-  auto upstream = std::make_shared<Upstream>(*this, impl_.stub(endpoint.address));
+  auto upstream = std::make_shared<Upstream>(*this, impl_.stub(endpoint));
   for (const auto& [name, value] : context_->client_metadata()) {
     std::string n(name.data(), name.size());
     if (!is_hop_header(n)) upstream->context_.AddMetadata(n, std::string(value.data(), value.size()));
   }
-  upstream->context_.AddMetadata("authorization", "Bearer " + endpoint.token);
+  if (!endpoint.token.empty()) upstream->context_.AddMetadata("authorization", "Bearer " + endpoint.token);
   // Sessions belong to whom the token says, whatever user id the messages carry.
-  upstream->context_.AddMetadata(kUserHeader, user_);
+  if (endpoint.relays) upstream->context_.AddMetadata(kUserHeader, user_);
   if (context_->deadline() != std::chrono::system_clock::time_point::max()) upstream->context_.set_deadline(context_->deadline());
   {
     std::lock_guard lock(mu_);

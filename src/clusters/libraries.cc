@@ -100,11 +100,6 @@ void Libraries::uninstall(const std::string& cluster, const Json& library) {
   transaction.commit();
 }
 
-void Libraries::forget(const std::string& cluster) {
-  auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM cluster_libraries WHERE cluster = ?").bind(cluster).run();
-}
-
 void Libraries::set(const std::string& cluster, const Json& library, const std::string& status, const std::vector<std::string>& messages) {
   auto db = metadata_.lease();
   // Not if it was marked for removal meanwhile.

@@ -33,7 +33,6 @@ class Libraries : public ClusterWatcher {
   void install(const std::string& cluster, const Json& library, const std::string& content);
   // It stays until the next start, and is not there after. Those that were never installed are passed over.
   void uninstall(const std::string& cluster, const Json& library);
-  void forget(const std::string& cluster);
 
   void starting(const Cluster& cluster) override;
   void running(const std::string& id) override;

@@ -50,12 +50,20 @@ bool is_runtime_version(std::string_view key) {
   return std::any_of(std::begin(kRuntimes), std::end(kRuntimes), [&](const RuntimeVersion& r) { return key == r.key; });
 }
 
+int64_t workers_of(const nlohmann::json& spec) {
+  auto integer = [](const nlohmann::json& object, const char* field) {
+    auto it = object.find(field);
+    return it != object.end() && it->is_number_integer() ? std::max<int64_t>(0, it->get<int64_t>()) : 0;
+  };
+  auto scale = spec.find("autoscale");
+  return scale != spec.end() && scale->is_object() ? integer(*scale, "max_workers") : integer(spec, "num_workers");
+}
+
 NodeLimits limits_of(const nlohmann::json& spec) {
   std::string id = spec.contains("node_type_id") && spec["node_type_id"].is_string() ? spec["node_type_id"].get<std::string>() : "";
   const NodeType* node = find_node_type(id);
   if (!node) node = &kNodes[0];
-  int nodes = 1;
-  if (spec.contains("num_workers") && spec["num_workers"].is_number_integer()) nodes += static_cast<int>(std::min<int64_t>(spec["num_workers"].get<int64_t>(), 1000));
+  int nodes = 1 + static_cast<int>(std::min<int64_t>(workers_of(spec), 1000));
   int machine = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   int64_t memory = static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) / 1024 * ::sysconf(_SC_PAGESIZE) / 1024;
   return {std::min(node->cores * nodes, machine), std::min<int64_t>(static_cast<int64_t>(node->memory_mb) * nodes, memory * 3 / 4)};

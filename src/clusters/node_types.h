@@ -29,6 +29,8 @@ struct NodeLimits {
   int threads = 0;
   int64_t memory_mb = 0;
 };
+// Workers that a spec has: num_workers, or the most that autoscale allows, as one process has its size from the start.
+int64_t workers_of(const nlohmann::json& spec);
 NodeLimits limits_of(const nlohmann::json& spec);
 
 }  // namespace tarn::clusters

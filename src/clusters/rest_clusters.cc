@@ -26,6 +26,9 @@ constexpr const char* kSpecFields[] = {
     "instance_pool_id", "driver_instance_pool_id", "enable_elastic_disk", "enable_local_disk_encryption", "ssh_public_keys", "azure_attributes",
     "aws_attributes", "gcp_attributes", "docker_image", "workload_type", "kind", "is_single_node", "use_ml_runtime"};
 
+constexpr const char* kObjectFields[] = {"autoscale", "spark_conf", "spark_env_vars", "custom_tags", "cluster_log_conf", "azure_attributes", "aws_attributes",
+                                         "gcp_attributes", "docker_image", "workload_type"};
+
 ObjectRef object_ref(const std::string& id) { return {kType, id}; }
 std::string name(const std::string& id) { return "cluster " + id; }
 
@@ -53,6 +56,19 @@ int64_t number(const Json& object, const char* field, int64_t fallback) {
   throw invalid_parameter(std::string(field) + " must be an integer.");
 }
 
+// tarn.cluster.kind and what belongs to it (docs/clusters.md).
+void check_kind(const Json& spec) {
+  const Json conf = spec.value("spark_conf", Json::object());
+  auto get = [&](const char* key) { return conf.is_object() ? conf.value(key, "") : ""; };
+  std::string kind = get(kKindKey), remote = get(kRemoteKey);
+  if (!kind.empty() && kind != "tarn" && kind != "spark") throw invalid_parameter(std::string(kKindKey) + " must be tarn or spark.");
+  if (kind != "spark" && (!remote.empty() || !get(kSparkHomeKey).empty())) throw invalid_parameter("tarn.spark.* needs tarn.cluster.kind spark.");
+  if (!remote.empty() && remote.find("{{secrets/") == std::string::npos && !parse_remote(remote)) {
+    throw invalid_parameter(std::string(kRemoteKey) + " must be sc://HOST:PORT, with ;token=… and ;use_ssl=true if it wants them.");
+  }
+  if (!remote.empty() && (!get(kSparkHomeKey).empty() || !get("spark.master").empty())) throw invalid_parameter("A Spark that runs elsewhere has its own installation and master.");
+}
+
 void check(const Json& spec) {
   std::string version = spec.contains("spark_version") && spec["spark_version"].is_string() ? spec["spark_version"].get<std::string>() : "";
   if (version.empty()) throw invalid_parameter("Missing required field: spark_version");
@@ -74,7 +90,11 @@ void check(const Json& spec) {
   for (const char* field : {"cluster_name", "policy_id"}) {
     if (spec.contains(field) && !spec[field].is_string()) throw invalid_parameter(std::string(field) + " must be a string.");
   }
+  for (const char* field : kObjectFields) {
+    if (spec.contains(field) && !spec[field].is_null() && !spec[field].is_object()) throw invalid_parameter(std::string(field) + " must be an object.");
+  }
   check_strings(spec, "spark_conf");
+  check_kind(spec);
   check_strings(spec, "spark_env_vars");
   check_strings(spec, "custom_tags");
   if (spec.contains("docker_image") && !spec["docker_image"].is_null()) throw invalid_parameter("docker_image is not supported.");
@@ -101,7 +121,7 @@ Json spec_of(Call& call, const ClusterStore& store, const AccessControl& access)
   return spec;
 }
 
-Json render(const Cluster& c, const AccessControl& access) {
+Json render(const Cluster& c, const AccessControl& access, const Supervisor& supervisor) {
   Json j = c.spec;
   j["cluster_id"] = c.id;
   j["state"] = state_name(c.state);
@@ -109,7 +129,7 @@ Json render(const Cluster& c, const AccessControl& access) {
   j["start_time"] = c.created_ms;
   if (c.started_ms) j["last_restarted_time"] = c.started_ms;
   if (c.terminated_ms && (c.state == State::kTerminated || c.state == State::kError)) j["terminated_time"] = c.terminated_ms;
-  if (c.active_ms) j["last_activity_time"] = c.active_ms;
+  if (int64_t active_ms = supervisor.last_activity_ms(c)) j["last_activity_time"] = active_ms;
   if (!c.reason.is_null()) j["termination_reason"] = c.reason;
   auto creator = access.directory().get(c.creator);
   j["creator_user_name"] = creator ? creator->name : "";
@@ -133,7 +153,7 @@ bool in(const Json& filter, const char* field, const std::string& value) {
   return !wanted.is_array() || wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
 }
 
-Response list(Call& call, const ClusterStore& store, const AccessControl& access) {
+Response list(Call& call, const ClusterStore& store, const AccessControl& access, const Supervisor& supervisor) {
   const Json& filter = call.at("filter_by");
   std::vector<Json> found;
   for (const auto& c : store.list()) {
@@ -143,7 +163,7 @@ Response list(Call& call, const ClusterStore& store, const AccessControl& access
       bool wanted = p.is_string() ? lower_ascii(p.get<std::string>()) == "true" : p == true;  // the SDK writes True
       if (wanted != c.pinned) continue;
     }
-    if (access.allows(call.caller, object_ref(c.id), "CAN_ATTACH_TO")) found.push_back(render(c, access));
+    if (access.allows(call.caller, object_ref(c.id), "CAN_ATTACH_TO")) found.push_back(render(c, access, supervisor));
   }
   const Json& sort = call.at("sort_by");
   std::string field = sort.is_object() ? sort.value("field", "") : "";
@@ -173,12 +193,7 @@ Response events(Call& call, const ClusterStore& store, const AccessControl& acce
   if (order == "DESC") std::reverse(found.begin(), found.end());
   int64_t size = call.integer("page_size", call.integer("limit", 0)), offset = call.integer("offset", 0);
   if (offset < 0 || size < 0 || size > 500) throw invalid_parameter("A page has at most 500 events, and offset must not be negative.");
-  std::string token = call.text("page_token");
-  auto page = http::page_of(found.size(), size, token, 50, 500);
-  if (token.empty() && offset > 0) {
-    page.from = std::min(found.size(), static_cast<size_t>(offset));
-    page.to = std::min(found.size(), page.from + static_cast<size_t>(size ? size : 50));
-  }
+  auto page = http::page_of(found.size(), size, call.text("page_token"), 50, 500, static_cast<size_t>(offset));
   Json list = Json::array();
   for (size_t i = page.from; i < page.to; ++i) {
     list.push_back({{"cluster_id", c.id}, {"timestamp", found[i].timestamp_ms}, {"type", found[i].type}, {"details", found[i].details}});
@@ -190,7 +205,7 @@ Response events(Call& call, const ClusterStore& store, const AccessControl& acce
     if (call.has("start_time")) next["start_time"] = from;
     if (call.has("end_time")) next["end_time"] = to;
     out["next_page"] = next;
-    out["next_page_token"] = base64_encode("p:" + std::to_string(page.to));
+    out["next_page_token"] = page.next_token;
   }
   return http::json_response(out);
 }
@@ -231,8 +246,8 @@ void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor
     supervisor.start(c.id, "CREATING", {{"user", call.caller.name}, {"attributes", c.spec}});
     return http::json_response({{"cluster_id", c.id}});
   });
-  table.get(p + "get", [get, &access](Call& call) { return http::json_response(render(get(call, "CAN_ATTACH_TO"), access)); });
-  table.get(p + "list", [&](Call& call) { return list(call, store, access); });
+  table.get(p + "get", [get, &access, &supervisor](Call& call) { return http::json_response(render(get(call, "CAN_ATTACH_TO"), access, supervisor)); });
+  table.get(p + "list", [&](Call& call) { return list(call, store, access, supervisor); });
   table.post(p + "events", [&](Call& call) { return events(call, store, access); });
   table.post(p + "start", [&, get](Call& call) {
     Cluster c = get(call, "CAN_RESTART");
@@ -287,7 +302,10 @@ void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor
       if (std::none_of(std::begin(kSpecFields), std::end(kSpecFields), [&](const char* f) { return top == f; })) {
         throw invalid_parameter("update_mask names the unknown field " + field.substr(0, 100) + ".");
       }
-      if (field != top) {  // one entry of a map
+      if (field != top) {  // one entry of an object
+        if (std::none_of(std::begin(kObjectFields), std::end(kObjectFields), [&](const char* f) { return top == f; })) {
+          throw invalid_parameter("update_mask: " + top + " has no fields of its own.");
+        }
         std::string key = field.substr(top.size() + 1);
         if (wanted.is_object() && wanted.contains(top) && wanted[top].is_object() && wanted[top].contains(key)) spec[top][key] = wanted[top][key];
         else if (spec.contains(top) && spec[top].is_object()) spec[top].erase(key);
@@ -311,7 +329,7 @@ void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor
     check(spec);
     c.spec = spec;
     store.update(c);
-    store.add_event(c.id, "RESIZING", {{"user", call.caller.name}, {"target_num_workers", spec.value("num_workers", 0)}});
+    store.add_event(c.id, "RESIZING", {{"user", call.caller.name}, {"target_num_workers", workers_of(spec)}});
     supervisor.restart(c.id, {{"user", call.caller.name}, {"cause", "resize"}});  // threads and memory are set when an engine starts
     return http::ok();
   });

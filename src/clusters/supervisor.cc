@@ -1,14 +1,9 @@
 #include "clusters/supervisor.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <vector>
 
-#include "base/child_process.h"
 #include "base/encoding.h"
 #include "base/io_error.h"
 #include "base/log.h"
@@ -17,28 +12,6 @@
 namespace fs = std::filesystem;
 
 namespace tarn::clusters {
-namespace {
-
-constexpr std::string_view kReady = "tarn cluster ready sc://";
-constexpr int kGraceSeconds = 20;
-constexpr int kMomentMs = 2'000;
-
-std::string tail_of(const std::string& path, size_t bytes) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) return "";
-  auto size = static_cast<size_t>(file.tellg());
-  file.seekg(static_cast<std::streamoff>(size > bytes ? size - bytes : 0));
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-void write_private(const std::string& path, const std::string& text) {
-  fs::remove(path);
-  { std::ofstream(path).flush(); }
-  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
-  std::ofstream(path) << text;
-}
-
-}  // namespace
 
 // One cluster's process and what is wanted of it.
 struct Supervisor::Runner {
@@ -48,6 +21,7 @@ struct Supervisor::Runner {
   bool again = false;           // it shall be ended and started again
   bool alive = false;           // its thread runs
   std::optional<Endpoint> endpoint;
+  std::shared_ptr<Engine> engine;      // while it is up
   int uses = 0;
   int64_t active_ms = 0;
   Json reason;                  // of the end that is under way
@@ -178,51 +152,32 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
   };
   for (;;) {
     auto c = store_.get(r->id);
-    Child child;
-    std::string token = random_hex(32), failure;
+    std::shared_ptr<Engine> engine;
+    Endpoint endpoint;
+    std::string failure;
     if (!c) failure = "the cluster is gone";
     else try {
       fs::create_directories(home + "/logs");
       fs::permissions(options_.home + "/clusters", fs::perms::owner_all);
-      std::error_code ignored;
-      // One catalog for all clusters of the workspace. SQLite follows the link, so its journal stays beside the one file.
-      if (!fs::is_symlink(home + "/tarn.db")) fs::create_symlink(options_.home + "/tarn.db", home + "/tarn.db", ignored);
       for (auto* w : watchers_) w->starting(*c);
-      write_private(home + "/token", token + " @relay\n");
-      std::string conf;
-      const Json spark_conf = c->spec.value("spark_conf", Json::object());
-      for (const auto& [key, value] : spark_conf.items()) {
-        std::string text = options_.resolve(*c, value.is_string() ? value.get<std::string>() : value.dump());
-        if (key.find_first_of("=\n") != std::string::npos || text.find('\n') != std::string::npos) throw std::runtime_error("the Spark configuration " + key + " has a line end");
-        conf += key + "=" + text + "\n";
-      }
-      write_private(home + "/spark.conf", conf);
-      ChildOptions options{errors, false, environment_of(*c)};
-      options.environment.emplace_back("TARN_CLUSTER_ID", r->id);
-      NodeLimits limits = limits_of(c->spec);
-      std::vector<std::string> arguments = {"cluster", "--listen", "127.0.0.1:0", "--home", home, "--warehouse", options_.home + "/warehouse", "--token-file", home + "/token",
-                                            "--conf-file", home + "/spark.conf", "--threads", std::to_string(limits.threads), "--memory", std::to_string(limits.memory_mb) + "M"};
-      try {
-        std::string python = options_.python ? options_.python(r->id) : "";
-        if (!python.empty()) arguments.insert(arguments.end(), {"--python", python});
-      } catch (const std::exception& e) {   // SQL works without
-        log::warn("cluster_without_python", {{"cluster", r->id}, {"error", e.what()}});
-      }
-      child = start_child(options_.program, arguments, options);
-      fs::remove(home + "/spark.conf", ignored);
-      fs::remove(home + "/token", ignored);
-      if (!child.ready.starts_with(kReady)) {
-        failure = "The engine did not start: " + tail_of(errors, 500);
-        stop_child(child.pid, 2);
-      }
+      engine = make_engine(engine_options(*c, home, r));
+      endpoint = engine->start();
     } catch (const std::exception& e) {
       failure = e.what();
     }
     std::unique_lock lock(mu_);
+    if (failure.empty()) {
+      r->engine = engine;   // before the news are read: what changes from here on is told by tell_all()
+      lock.unlock();
+      engine->tell();
+      lock.lock();
+    }
     if (!failure.empty()) {
       r->alive = false;
+      bool wanted = std::exchange(r->wanted, false), stopping = stopping_;
       lock.unlock();
-      if (c) fail("SPARK_STARTUP_FAILURE", failure);
+      if (c && wanted && !stopping) fail("SPARK_STARTUP_FAILURE", failure);
+      else if (c && !stopping) terminated(r->id);   // ended while it started
       changed_.notify_all();
       return;
     }
@@ -232,70 +187,81 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       c->message = "";
       c->started_ms = c->active_ms = now_ms();
       store_.update(*c);
-      store_.add_event(r->id, "RUNNING", {{"current_num_workers", 0}, {"target_num_workers", c->spec.value("num_workers", 0)}});
-      r->endpoint = Endpoint{child.ready.substr(kReady.size()), token};
+      store_.add_event(r->id, "RUNNING", {{"current_num_workers", workers_of(c->spec)}, {"target_num_workers", workers_of(c->spec)}});
+      r->endpoint = endpoint;
       r->active_ms = now_ms();
-      log::info("cluster_running", {{"cluster", r->id}, {"pid", std::to_string(child.pid)}});
+      log::info("cluster_running", {{"cluster", r->id}, {"pid", std::to_string(engine->pid())}});
       changed_.notify_all();
       lock.unlock();
       for (auto* w : watchers_) w->running(r->id);
       lock.lock();
     }
     changed_.notify_all();
-    int status = 0;
-    bool died = false;
-    while (r->wanted && !r->again && !stopping_) {
+    std::optional<std::string> died;
+    while (r->wanted && !r->again && !stopping_ && !died) {
       changed_.wait_for(lock, std::chrono::milliseconds(100));
-      if (::waitpid(child.pid, &status, WNOHANG) == child.pid) {
-        died = true;
-        break;
-      }
+      died = engine->ended();
     }
     r->endpoint.reset();
+    r->engine.reset();
     if (died) {
       lock.unlock();
       for (auto* w : watchers_) w->ended(r->id);
       lock.lock();
       r->wanted = r->again = r->alive = false;
       lock.unlock();
-      std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) : "status " + std::to_string(WEXITSTATUS(status));
-      fail("DRIVER_UNREACHABLE", "The engine ended with " + how + ". " + tail_of(errors, 1000));
+      fail("DRIVER_UNREACHABLE", "The engine ended with " + *died + ". " + tail_of(errors, 1000));
       changed_.notify_all();
       return;
     }
     bool hurry = !stopping_;
     lock.unlock();
     for (auto* w : watchers_) w->ended(r->id);   // first: what runs in them should not see the engine go
-    bool gone = false;
-    if (hurry) {   // somebody wants it ended: queries have a moment, then the second signal cancels them
-      ::kill(child.pid, SIGTERM);
-      for (int i = 0; i < kMomentMs / 20 && !gone; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        gone = ::waitpid(child.pid, &status, WNOHANG) == child.pid;
-      }
-    }
-    if (!gone) stop_child(child.pid, kGraceSeconds);
+    engine->end(hurry);
     lock.lock();
     if (r->wanted && !stopping_) {
       r->again = false;
       continue;
     }
     r->alive = false;
-    if (!stopping_) {
-      if (auto now = store_.get(r->id)) {
-        now->state = State::kTerminated;
-        now->message = "";
-        now->terminated_ms = now_ms();
-        store_.update(*now);
-      }
-    }
+    if (!stopping_) terminated(r->id);
     changed_.notify_all();
     return;
   }
 }
 
-std::vector<std::pair<std::string, std::string>> Supervisor::environment_of(const Cluster& c) const {
-  std::vector<std::pair<std::string, std::string>> out;
+void Supervisor::terminated(const std::string& id) {
+  auto c = store_.get(id);
+  if (!c) return;
+  c->state = State::kTerminated;
+  c->message = "";
+  c->terminated_ms = now_ms();
+  store_.update(*c);
+}
+
+EngineOptions Supervisor::engine_options(const Cluster& c, const std::string& home, const std::shared_ptr<Runner>& r) {
+  EngineOptions o{.id = c.id, .home = home, .workspace = options_.home, .program = options_.program, .spec = c.spec, .environment = environment_of(c), .news = options_.news};
+  const Json spark_conf = c.spec.value("spark_conf", Json::object());
+  for (const auto& [key, value] : spark_conf.items()) {
+    std::string text = options_.resolve(c, value.is_string() ? value.get<std::string>() : value.dump());
+    if (key.find_first_of("=\n") != std::string::npos || text.find('\n') != std::string::npos) throw std::runtime_error("the Spark configuration " + key + " has a line end");
+    o.conf[key] = text;
+  }
+  try {
+    if (options_.python) o.python = options_.python(c.id);
+  } catch (const std::exception& e) {   // SQL works without
+    log::warn("cluster_without_python", {{"cluster", c.id}, {"error", e.what()}});
+  }
+  o.require_allowed_url = options_.require_allowed_url;
+  o.cancelled = [this, r] {
+    std::lock_guard lock(mu_);
+    return stopping_ || !r->wanted;
+  };
+  return o;
+}
+
+Variables Supervisor::environment_of(const Cluster& c) const {
+  Variables out;
   const Json variables = c.spec.value("spark_env_vars", Json::object());
   for (const auto& [key, value] : variables.items()) out.emplace_back(key, options_.resolve(c, value.is_string() ? value.get<std::string>() : value.dump()));
   return out;
@@ -338,6 +304,13 @@ void Supervisor::end_use(const std::string& id) {
   it->second->active_ms = now_ms();
 }
 
+int64_t Supervisor::last_activity_ms(const Cluster& c) const {
+  std::lock_guard lock(mu_);
+  auto it = runners_.find(c.id);
+  if (it == runners_.end()) return c.active_ms;
+  return it->second->uses > 0 ? now_ms() : std::max(c.active_ms, it->second->active_ms);
+}
+
 size_t Supervisor::running() const {
   std::lock_guard lock(mu_);
   size_t n = 0;
@@ -350,20 +323,31 @@ void Supervisor::housekeeping() {
   while (!stopping_) {
     changed_.wait_for(lock, std::chrono::seconds(10), [&] { return stopping_; });
     if (stopping_) return;
-    std::vector<std::pair<std::string, int64_t>> idle;
+    std::vector<std::string> running;
     for (const auto& [id, r] : runners_) {
-      if (r->endpoint && r->uses == 0) idle.emplace_back(id, r->active_ms);
+      if (r->endpoint) running.push_back(id);
     }
     lock.unlock();
-    for (const auto& [id, active_ms] : idle) {
+    for (const auto& id : running) {
       auto c = store_.get(id);
-      int64_t minutes = c ? c->spec.value("autotermination_minutes", 60) : 0;
-      if (minutes > 0 && now_ms() - active_ms > minutes * 60'000) {
-        terminate(id, "INACTIVITY", "SUCCESS", {{"user", ""}});
-      }
+      if (!c) continue;
+      int64_t active_ms = last_activity_ms(*c), minutes = c->spec.value("autotermination_minutes", 60);
+      if (active_ms > c->active_ms) store_.touch(id, active_ms);   // also for the time after a restart
+      if (minutes > 0 && now_ms() - active_ms > minutes * 60'000) terminate(id, "INACTIVITY", "SUCCESS", {{"user", ""}});
     }
     lock.lock();
   }
+}
+
+void Supervisor::tell_all() {
+  std::vector<std::shared_ptr<Engine>> engines;
+  {
+    std::lock_guard lock(mu_);
+    for (const auto& [id, r] : runners_) {
+      if (r->engine) engines.push_back(r->engine);
+    }
+  }
+  for (const auto& e : engines) e->tell();
 }
 
 void Supervisor::stop() {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "clusters/cluster_store.h"
+#include "clusters/engine.h"
 
 namespace tarn::clusters {
 
@@ -25,6 +26,9 @@ struct SupervisorOptions {
   std::function<std::string(const Cluster& cluster, const std::string& text)> resolve;
   // The interpreter of the cluster's Python functions; empty: the engine looks for one.
   std::function<std::string(const std::string& id)> python;
+  // What every engine is told when it has started and by tell_all(), a line of server/control_channel.h; null: nothing.
+  std::function<std::string()> news;
+  std::function<void(const std::string& url)> require_allowed_url;   // std::exception if the server shall not go there
 };
 
 // Is told what becomes of clusters, by the threads that own them: it may take its time.
@@ -34,12 +38,6 @@ class ClusterWatcher {
   virtual void starting(const Cluster& cluster) {}     // before its process is there
   virtual void running(const std::string& id) {}
   virtual void ended(const std::string& id) {}         // whether it was told to or not
-};
-
-// Where a running cluster listens; its token is known to this process alone.
-struct Endpoint {
-  std::string address;        // host:port
-  std::string token;
 };
 
 // Thread-safe.
@@ -52,7 +50,7 @@ class Supervisor {
   void watch(ClusterWatcher* watcher) { watchers_.push_back(watcher); }
   std::optional<Cluster> cluster(const std::string& id) const { return store_.get(id); }
   // spark_env_vars, secrets resolved; throws as resolve does.
-  std::vector<std::pair<std::string, std::string>> environment_of(const Cluster& cluster) const;
+  Variables environment_of(const Cluster& cluster) const;
   // Starts again what ran when the workspace ended.
   void resume();
   // PENDING or TERMINATED/ERROR -> running. event: CREATING or STARTING; nothing if it runs already.
@@ -64,16 +62,21 @@ class Supervisor {
   // Where it listens, starting it if it is down; nullopt with the reason if it cannot be started in this time.
   std::optional<Endpoint> endpoint(const std::string& id, std::chrono::milliseconds wait, std::string* why);
   std::optional<Endpoint> running_endpoint(const std::string& id) const;
-  // Use of a cluster, for its idle end: while one is held, or for N minutes after, it is not idle.
+  // Use of a cluster, for its idle end: while one is held, or for N minutes after, it is not idle. last_activity_ms() is the clock of both.
+  int64_t last_activity_ms(const Cluster& cluster) const;
   void begin_use(const std::string& id);
   void end_use(const std::string& id);
   size_t running() const;
+  // Tells the engines that run what news() says now, and waits until they know (a few seconds at most).
+  void tell_all();
   void stop();                // ends every process; the store keeps their states for resume()
 
  private:
   struct Runner;
   std::shared_ptr<Runner> runner(const std::string& id);
   void run(std::shared_ptr<Runner> runner);
+  void terminated(const std::string& id);
+  EngineOptions engine_options(const Cluster& cluster, const std::string& home, const std::shared_ptr<Runner>& runner);
   void housekeeping();
   ClusterStore& store_;
   SupervisorOptions options_;

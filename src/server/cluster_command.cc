@@ -16,6 +16,7 @@
 #include "engine/session.h"
 #include "plan/session_conf.h"
 #include "server/command.h"
+#include "server/control_channel.h"
 #include "server/metrics_listener.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
@@ -159,6 +160,9 @@ int run_cluster(const Arguments& arguments) {
     log::info("metrics_ready", {{"port", std::to_string(metrics->port())}});
   }
 
+  std::unique_ptr<ControlChannel> control;
+  if (settings.on("control")) control = std::make_unique<ControlChannel>(STDIN_FILENO);
+
   std::string address = "sc://" + server->host() + ":" + std::to_string(server->port());
   pid_file.publish(address);
   log::info("cluster_ready", {{"address", address}, {"home", engine_options.home}, {"version", TARN_VERSION}});
@@ -181,6 +185,7 @@ int run_cluster(const Arguments& arguments) {
     log::error("cluster_stuck");
     ::_exit(1);
   }).detach();
+  control.reset();
   metrics.reset();
   server.reset();
   log::info("cluster_stopped");

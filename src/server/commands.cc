@@ -42,6 +42,7 @@ const std::vector<Command>& commands() {
         {"conf", "KEY=VALUE", "", "a Spark configuration every session starts with; may be repeated", false, 0, true},
         {"conf-file", "FILE", "", "more of them, KEY=VALUE a line: for values that must not show in the list of processes", true},
         {"warehouse", "DIR", "", "where managed tables lie (default: warehouse in the home)", true},
+        {"control", "", "", "standard input is a workspace's socket (server/control_channel.h)"},
         log_level_option()}, run_cluster},
       {"start", "Starts a cluster (or the workspace) of one home in the background.", "[cluster|server] [-- OPTIONS]", {home_option()}, run_start},
       {"stop", "Stops what `tarn start` started.", "[cluster|server]", {home_option()}, run_stop},

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <mutex>
 
 #include "base/encoding.h"
 #include "base/io_error.h"
@@ -29,6 +30,7 @@
 #include "secrets/families.h"
 #include "server/azure_rooms.h"
 #include "server/command.h"
+#include "server/own_account.h"
 #include "server/pid_file.h"
 #include "server/signals.h"
 #include "server/sql_functions.h"
@@ -177,7 +179,27 @@ int run_server(const Arguments& arguments) {
       return value;
     });
   };
-  clusters::Supervisor supervisor(cluster_store, {arguments.program, home, resolve, [&](const std::string& id) { return environments.python(id); }});
+  http::OutboundPolicy outbound(settings.get("allowed-hosts"));
+  workspace::Mounts mounts(metadata, vault);
+  OwnAccount own_account{settings.get("storage-account"), options.host};
+  auto current_mounts = [&] {
+    auto all = mounts.opened();
+    for (auto& m : all) own_account.complete(&m);
+    return all;
+  };
+  clusters::Supervisor supervisor(cluster_store, {arguments.program, home, resolve, [&](const std::string& id) { return environments.python(id); }, [&] {
+    nlohmann::json news = {{"version", mounts.version()}, {"mounts", nlohmann::json::array()}};
+    for (const auto& m : current_mounts()) news["mounts"].push_back({{"path", m.path}, {"source", m.source}, {"settings", m.settings}});
+    return news.dump();
+  }, [&](const std::string& url) { outbound.require(url); }});
+  std::mutex mounts_mu;   // of two changes the later one is the last that is set
+  mounts.on_change([&] {  // here for the dbfs API, and on the clusters
+    {
+      std::lock_guard lock(mounts_mu);
+      storage::set_mounts(current_mounts());
+    }
+    supervisor.tell_all();
+  });
   clusters::Libraries libraries(metadata, supervisor, environments);
   Inside inside;
   clusters::ExecutionContexts contexts(supervisor, environments, redactor, {[&](const http::Principal& caller, const std::string& cluster, std::string* token_id) {
@@ -188,7 +210,6 @@ int run_server(const Arguments& arguments) {
                           {"remote", "sc://localhost:" + port + "/;token=" + token + ";x-databricks-cluster-id=" + cluster},
                           {"facts", {{"user", caller.name}, {"user_id", std::to_string(caller.id)}, {"org_id", workspace}, {"cluster_id", cluster}}}};
   }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
-  http::OutboundPolicy outbound(settings.get("allowed-hosts"));
 
   // The metastore of this workspace, which its clusters share. Its id is made of the workspace's.
   catalog::Catalog catalog(home + "/tarn.db", home + "/warehouse");
@@ -221,12 +242,14 @@ int run_server(const Arguments& arguments) {
   unity::add_file_routes(routes, unity);
   workspace::add_dbfs_routes(routes, home + "/dbfs", [&](const http::Principal& caller, const std::string& path, bool write) {
     return unity::volume_folder(unity, caller, path, write);
-  });
+  }, mounts);
+  workspace::add_mount_routes(routes, mounts, access, {[&](const std::string& url) { outbound.require(url); }, [&](const http::Url& url) { return own_account.is_own(url); },
+                                                       [&](const std::string& host) { return own_account.is_host(host); }});
   clusters::add_cluster_routes(routes, cluster_store, supervisor, access);
   clusters::add_policy_routes(routes, cluster_store, access);
   clusters::add_command_routes(routes, cluster_store, supervisor, contexts, access);
   clusters::add_library_routes(routes, cluster_store, libraries, access, [&](const http::Principal& caller, const std::string& path) {
-    return read_workspace_file(caller, path, home + "/dbfs", unity, objects, access, kMaxLibrary);
+    return read_workspace_file(caller, path, home + "/dbfs", unity, objects, mounts, access, kMaxLibrary);
   }, [&](const std::string& url) { outbound.require(url); });
   std::atomic<bool> stopping{false};
   routes.get("/health", [&](http::Call&) {
@@ -268,6 +291,9 @@ int run_server(const Arguments& arguments) {
     inside.listener = std::make_unique<http::Listener>(plain, hosts);
     inside.port = inside.listener->port();
   }
+  own_account.port = listener->port();
+  own_account.inside_port = inside.port;
+  storage::set_mounts(current_mounts());
   supervisor.resume();
 
   std::string address = (options.tls_certificate.empty() ? "http://" : "https://") + options.host + ":" + std::to_string(listener->port());

@@ -4,6 +4,7 @@
 
 #include "base/rooted_folder.h"
 #include "http/rest_error.h"
+#include "workspace/dbfs_path.h"
 
 namespace tarn::server {
 namespace {
@@ -22,7 +23,7 @@ std::string read_file(const RootedFolder& folder, const std::string& relative, c
 }  // namespace
 
 std::string read_workspace_file(const http::Principal& caller, const std::string& text, const std::string& dbfs_root, unity::Unity& unity,
-                                const workspace::ObjectStore& objects, const identity::AccessControl& access, size_t max_bytes) {
+                                const workspace::ObjectStore& objects, const workspace::Mounts& mounts, const identity::AccessControl& access, size_t max_bytes) {
   bool dbfs = text.starts_with("dbfs:");
   std::string path = workspace::normal_path(dbfs ? text.substr(5) : text);
   if (path.starts_with("/Volumes/")) {
@@ -31,6 +32,13 @@ std::string read_workspace_file(const http::Principal& caller, const std::string
     for (int i = 0; i < 4 && slash != std::string::npos; ++i) slash = path.find('/', slash + 1);
     if (slash == std::string::npos) throw http::not_found("No file exists on path " + path + ".");
     return read_file(RootedFolder(folder), path.substr(slash + 1), path, max_bytes);
+  }
+  if (auto mount = dbfs ? mounts.above(path) : std::nullopt) {
+    auto file = workspace::path_below_mount(path, mount->path);
+    auto status = file->status();
+    if (!status || status->directory) throw http::not_found("No file exists on path " + path + ".");
+    if (static_cast<uint64_t>(status->size) > max_bytes) throw http::invalid_parameter("The file " + path + " is too large.");
+    return file->read(0, static_cast<size_t>(status->size));
   }
   if (dbfs) return read_file(RootedFolder(dbfs_root), path.substr(1), path, max_bytes);
   auto object = objects.find(path);

@@ -1,9 +1,10 @@
 // dbfs: paths. "dbfs:/x" lies below the folder of fs.dbfs.root; what is mounted ("dbfs:/mnt/lake", "dbfs:/Volumes/c/s/v") lies at the URI
-// that fs.dbfs.mount.<path> names. Either way the paths that go out are those that came in.
+// that fs.dbfs.mount.<path> or a mount of the process names. Either way the paths that go out are those that came in.
 #include <map>
 #include <mutex>
 
 #include "base/spark_error.h"
+#include "storage/mounts.h"
 #include "storage/path.h"
 #include "storage/settings.h"
 
@@ -64,10 +65,16 @@ class MappedStore : public ObjectStore {
   ObjectStore& below_;
 };
 
-// The mount that a path (normal, "/mnt/lake/x") is below: its path and its target.
-std::optional<std::pair<std::string, std::string>> mount_of(std::string path, const Settings& settings) {
+struct Target {
+  std::string path, source;             // of the mount
+  std::shared_ptr<const Mount> mount;   // of the process; null: the session's own
+};
+
+// The mount that a path (normal, "/mnt/lake/x") is below.
+std::optional<Target> mount_of(std::string path, const Settings& settings) {
   while (path.size() > 1) {
-    if (auto target = settings.find("fs.dbfs.mount." + path)) return std::pair{path, *target};
+    if (auto source = settings.find("fs.dbfs.mount." + path)) return Target{path, *source, nullptr};
+    if (auto mount = find_mount(path)) return Target{path, mount->source, mount};
     path = parent(path);
   }
   return std::nullopt;
@@ -85,10 +92,12 @@ ObjectStore& dbfs_store(std::string_view path, const Settings& settings) {
   static auto& stores = *new std::map<std::string, std::unique_ptr<ObjectStore>>;  // guarded by mu; they stay
   std::string normal = normalize(path).substr(5);  // without "dbfs:"
   std::string from, to;
+  std::shared_ptr<const Settings> with = current_settings();
   if (auto mount = mount_of(normal, settings)) {
-    from = "dbfs:" + mount->first;
-    to = normalize(mount->second);
-    if (scheme_of(to) == "dbfs") throw SparkError::Plain(ErrorKind::kIllegalArgument, "The mount " + mount->first + " names another dbfs: path");
+    from = "dbfs:" + mount->path;
+    to = normalize(mount->source);
+    if (scheme_of(to) == "dbfs") throw SparkError::Plain(ErrorKind::kIllegalArgument, "The mount " + mount->path + " names another dbfs: path");
+    if (mount->mount) with = settings_below(mount->mount, with);
   } else if (auto root = settings.find("fs.dbfs.root")) {
     from = "dbfs:/";
     to = normalize(*root);
@@ -96,6 +105,7 @@ ObjectStore& dbfs_store(std::string_view path, const Settings& settings) {
   } else {
     throw SparkError::Plain(ErrorKind::kIllegalArgument, "No folder for dbfs: paths: set fs.dbfs.root");
   }
+  SettingsScope scope(with);
   ObjectStore& below = store_for(to);
   std::lock_guard lock(mu);
   auto& s = stores[from + '\n' + to + '\n' + std::to_string(reinterpret_cast<uintptr_t>(&below))];

@@ -1,7 +1,5 @@
-// /api/2.0/dbfs: files below one folder, and through /Volumes the files of volumes. No path leads out of its root
-// (base/rooted_folder.h).
-#include <fcntl.h>
-
+// /api/2.0/dbfs: files below one folder, through /Volumes the files of volumes and through /mnt what is mounted (workspace/dbfs_path.h). No path
+// leads out of its root.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -9,8 +7,7 @@
 #include <optional>
 
 #include "base/encoding.h"
-#include "base/io_error.h"
-#include "base/rooted_folder.h"
+#include "workspace/dbfs_path.h"
 #include "workspace/families.h"
 
 namespace tarn::workspace {
@@ -24,22 +21,19 @@ constexpr size_t kMaxBlock = 1 << 20;
 constexpr size_t kDefaultRead = 500'000;
 constexpr int64_t kHandleIdleMs = 10 * 60'000;
 
-// A path as clients write it and where it is.
-struct Place {
-  std::string shown;      // "/tmp/a"
-  RootedFolder folder{""};
-  std::string relative;   // below it, "." for itself
-};
+using Place = std::shared_ptr<DbfsPath>;
 
 struct Handle {
-  Place place;
-  Descriptor file;
-  int64_t owner = 0, used_ms = 0;
+  Handle(std::unique_ptr<DbfsWriter> file, int64_t owner) : file(std::move(file)), owner(owner) {}
+  const std::unique_ptr<DbfsWriter> file;   // used under mu
+  const int64_t owner;
+  std::mutex mu;
+  int64_t used_ms = now_ms();               // guarded by Dbfs::mu_
 };
 
 class Dbfs {
  public:
-  Dbfs(std::string root, ResolveVolume resolve) : root_(std::move(root)), resolve_(std::move(resolve)) {}
+  Dbfs(std::string root, ResolveVolume resolve, const Mounts& mounts) : root_(std::move(root)), resolve_(std::move(resolve)), mounts_(mounts) {}
 
   Place place(Call& call, const std::string& text, bool write) const {
     std::string path = text.starts_with("dbfs:") ? text.substr(5) : text;
@@ -58,14 +52,28 @@ class Dbfs {
       if (folder.empty()) throw http::not_found("No file or directory exists on path " + shown + ".");
       size_t slash = 0;  // /Volumes/catalog/schema/volume
       for (int i = 0; i < 4 && slash != std::string::npos; ++i) slash = shown.find('/', slash + 1);
-      return {shown, RootedFolder(folder), slash == std::string::npos ? "." : shown.substr(slash + 1)};
+      return path_on_disk(shown, folder, slash == std::string::npos ? "." : shown.substr(slash + 1));
     }
-    return {shown.empty() ? "/" : shown, RootedFolder(root_), shown.empty() ? "." : shown.substr(1)};
+    if (auto mount = mounts_.above(shown)) return path_below_mount(shown, mount->path);
+    return path_on_disk(shown.empty() ? "/" : shown, root_, shown.empty() ? "." : shown.substr(1));
+  }
+
+  // What lies between the root and the mounts is there, whatever the disk has.
+  std::vector<std::string> mounted_below(const std::string& shown) const {
+    std::string above = shown == "/" ? "/" : shown + "/";
+    std::vector<std::string> out;
+    for (const auto& m : mounts_.list()) {
+      if (!m.path.starts_with(above)) continue;
+      std::string name = m.path.substr(above.size(), m.path.find('/', above.size()) - above.size());
+      if (out.empty() || out.back() != name) out.push_back(name);
+    }
+    return out;
   }
 
   FileStatus require(const Place& p) const {
-    auto s = p.folder.status(p.relative);
-    if (!s) throw http::not_found("No file or directory exists on path " + p.shown + ".");
+    auto s = p->status();
+    if (!s && !mounted_below(p->shown()).empty()) return {true, 0, 0};
+    if (!s) throw http::not_found("No file or directory exists on path " + p->shown() + ".");
     return *s;
   }
 
@@ -73,61 +81,68 @@ class Dbfs {
     return {{"path", path}, {"is_dir", s.directory}, {"file_size", s.size}, {"modification_time", s.modified_ms}};
   }
 
-  void mkdirs(const Place& p, const std::string& relative) const {
-    if (!p.folder.make_directories(relative)) throw http::already_exists("A file exists on the path " + p.shown + ".");
+  Json list(const Place& p) const {
+    FileStatus s = require(p);
+    if (!s.directory) return Json::array({render(p->shown(), s)});
+    std::map<std::string, FileStatus> all;
+    for (const auto& name : mounted_below(p->shown())) all[name] = {true, 0, 0};
+    if (p->status()) {
+      for (auto& [name, status] : p->children()) all.try_emplace(name, status);
+    }
+    Json files = Json::array();
+    for (const auto& [name, status] : all) files.push_back(render((p->shown() == "/" ? "" : p->shown()) + "/" + name, status));
+    return files;
   }
 
-  static std::string parent(const Place& p) {
-    size_t slash = p.relative.rfind('/');
-    return slash == std::string::npos ? "." : p.relative.substr(0, slash);
+  static std::unique_ptr<DbfsWriter> create(const Place& p, bool overwrite) {
+    auto s = p->status();
+    if (s && (s->directory || !overwrite)) throw http::already_exists("A file or directory already exists at the input path " + p->shown() + ".");
+    return p->create();
   }
 
-  Descriptor create(const Place& p, bool overwrite) const {
-    auto s = p.folder.status(p.relative);
-    if (s && (s->directory || !overwrite)) throw http::already_exists("A file or directory already exists at the input path " + p.shown + ".");
-    mkdirs(p, parent(p));
-    Descriptor fd = p.folder.open(p.relative, O_WRONLY | O_CREAT | O_TRUNC);
-    if (!fd) throw IoError("cannot create", p.shown);
-    return fd;
-  }
-
-  int64_t add_handle(Handle h) {
+  int64_t add_handle(std::shared_ptr<Handle> handle) {
     std::lock_guard lock(mu_);
-    std::erase_if(handles_, [](const auto& x) { return now_ms() - x.second.used_ms > kHandleIdleMs; });
+    std::erase_if(handles_, [](const auto& x) { return now_ms() - x.second->used_ms > kHandleIdleMs; });
     if (handles_.size() >= 10'000) throw http::RestError(429, "RESOURCE_EXHAUSTED", "Too many files are open.");
-    h.used_ms = now_ms();
     int64_t id = next_++;
-    handles_.emplace(id, std::move(h));
+    handles_.emplace(id, std::move(handle));
     return id;
   }
 
+  // The caller's open file, which nobody else has meanwhile: a store may take its time.
   template <class F>
   void with_handle(Call& call, bool close, F&& f) {
     int64_t id = call.integer("handle", -1);
-    std::lock_guard lock(mu_);
-    auto it = handles_.find(id);
-    if (it == handles_.end() || it->second.owner != call.caller.id || now_ms() - it->second.used_ms > kHandleIdleMs) {
-      throw http::not_found("No open file with handle " + std::to_string(id) + " exists.");
+    std::shared_ptr<Handle> handle;
+    {
+      std::lock_guard lock(mu_);
+      auto it = handles_.find(id);
+      if (it == handles_.end() || it->second->owner != call.caller.id || now_ms() - it->second->used_ms > kHandleIdleMs) {
+        throw http::not_found("No open file with handle " + std::to_string(id) + " exists.");
+      }
+      handle = it->second;
+      handle->used_ms = now_ms();
+      if (close) handles_.erase(it);
     }
-    it->second.used_ms = now_ms();
-    f(it->second);
-    if (close) handles_.erase(it);
+    std::lock_guard lock(handle->mu);
+    f(*handle);
   }
 
  private:
-  std::string root_;
-  ResolveVolume resolve_;
+  const std::string root_;
+  const ResolveVolume resolve_;
+  const Mounts& mounts_;
   std::mutex mu_;
-  std::map<int64_t, Handle> handles_;  // guarded by mu_
-  int64_t next_ = 1'000'001;           // guarded by mu_
+  std::map<int64_t, std::shared_ptr<Handle>> handles_;  // guarded by mu_
+  int64_t next_ = 1'000'001;                            // guarded by mu_
 };
 
 http::RestError block_too_large() { return {400, "MAX_BLOCK_SIZE_EXCEEDED", "A block has at most 1 MB."}; }
 
 }  // namespace
 
-void add_dbfs_routes(http::RouteTable& table, std::string root, ResolveVolume resolve_volume) {
-  auto dbfs = std::make_shared<Dbfs>(std::move(root), std::move(resolve_volume));
+void add_dbfs_routes(http::RouteTable& table, std::string root, ResolveVolume resolve_volume, const Mounts& mounts) {
+  auto dbfs = std::make_shared<Dbfs>(std::move(root), std::move(resolve_volume), mounts);
   const std::string p = "/api/*/dbfs/";
   http::Route put{"POST", p + "put", [dbfs](Call& call) {
     Place place = dbfs->place(call, call.required_text("path"), true);
@@ -141,27 +156,29 @@ void add_dbfs_routes(http::RouteTable& table, std::string root, ResolveVolume re
       if (decoded->size() > kMaxBlock) throw block_too_large();
       data = std::move(*decoded);
     }
-    dbfs->create(place, call.flag("overwrite")).write(data);
-    call.audit.emplace_back("path", place.shown);
+    auto file = Dbfs::create(place, call.flag("overwrite"));
+    file->write(data);
+    file->close();
+    call.audit.emplace_back("path", place->shown());
     return http::ok();
   }};
   put.max_body = 256 << 20;  // by form post; JSON is limited to one block
   table.add(std::move(put));
   table.post(p + "create", [dbfs](Call& call) {
     Place place = dbfs->place(call, call.required_text("path"), true);
-    Handle h{place, dbfs->create(place, call.flag("overwrite")), call.caller.id, 0};
-    call.audit.emplace_back("path", place.shown);
-    return http::json_response({{"handle", dbfs->add_handle(std::move(h))}});
+    auto handle = std::make_shared<Handle>(Dbfs::create(place, call.flag("overwrite")), call.caller.id);
+    call.audit.emplace_back("path", place->shown());
+    return http::json_response({{"handle", dbfs->add_handle(std::move(handle))}});
   });
   table.post(p + "add-block", [dbfs](Call& call) {
     auto data = base64_decode(call.text("data"));
     if (!data) throw invalid_parameter("data is not valid base64.");
     if (data->size() > kMaxBlock) throw block_too_large();
-    dbfs->with_handle(call, false, [&](Handle& h) { h.file.write(*data); });
+    dbfs->with_handle(call, false, [&](Handle& h) { h.file->write(*data); });
     return http::ok();
   });
   table.post(p + "close", [dbfs](Call& call) {
-    dbfs->with_handle(call, true, [](Handle&) {});
+    dbfs->with_handle(call, true, [](Handle& h) { h.file->close(); });
     return http::ok();
   });
   table.get(p + "read", [dbfs](Call& call) {
@@ -169,58 +186,44 @@ void add_dbfs_routes(http::RouteTable& table, std::string root, ResolveVolume re
     int64_t offset = call.integer("offset", 0), length = call.integer("length", kDefaultRead);
     if (offset < 0 || length < 0) throw invalid_parameter("offset and length must not be negative.");
     if (length > static_cast<int64_t>(kMaxBlock)) throw http::RestError(400, "MAX_READ_SIZE_EXCEEDED", "At most 1 MB can be read at once.");
-    if (dbfs->require(place).directory) throw invalid_parameter("The path " + place.shown + " is a directory.");
-    Descriptor fd = place.folder.open(place.relative, O_RDONLY);
-    if (!fd) throw IoError("cannot read", place.shown);
-    std::string data(static_cast<size_t>(length), '\0');
-    size_t done = fd.read_at(data.data(), data.size(), offset);
-    data.resize(done);
-    return http::json_response({{"bytes_read", done}, {"data", base64_encode(data)}});
+    if (dbfs->require(place).directory) throw invalid_parameter("The path " + place->shown() + " is a directory.");
+    std::string data = place->read(offset, static_cast<size_t>(length));
+    return http::json_response({{"bytes_read", data.size()}, {"data", base64_encode(data)}});
   });
   table.get(p + "get-status", [dbfs](Call& call) {
     Place place = dbfs->place(call, call.required_text("path"), false);
-    return http::json_response(Dbfs::render(place.shown, dbfs->require(place)));
+    return http::json_response(Dbfs::render(place->shown(), dbfs->require(place)));
   });
   table.get(p + "list", [dbfs](Call& call) {
-    Place place = dbfs->place(call, call.required_text("path"), false);
-    FileStatus s = dbfs->require(place);
-    Json files = Json::array();
-    if (!s.directory) {
-      files.push_back(Dbfs::render(place.shown, s));
-    } else {
-      for (const auto& name : place.folder.names(place.relative)) {
-        std::string child = place.relative == "." ? name : place.relative + "/" + name;
-        if (auto found = place.folder.status(child)) files.push_back(Dbfs::render((place.shown == "/" ? "" : place.shown) + "/" + name, *found));
-      }
-    }
+    Json files = dbfs->list(dbfs->place(call, call.required_text("path"), false));
     return http::json_response(files.empty() ? Json::object() : Json{{"files", files}});
   });
   table.post(p + "mkdirs", [dbfs](Call& call) {
     Place place = dbfs->place(call, call.required_text("path"), true);
-    dbfs->mkdirs(place, place.relative);
-    call.audit.emplace_back("path", place.shown);
+    if (!place->make_directories()) throw http::already_exists("A file exists on the path " + place->shown() + ".");
+    call.audit.emplace_back("path", place->shown());
     return http::ok();
   });
   table.post(p + "delete", [dbfs](Call& call) {
     Place place = dbfs->place(call, call.required_text("path"), true);
-    call.audit.emplace_back("path", place.shown);
-    auto s = place.folder.status(place.relative);
-    if (!s) return http::ok();  // nothing to do is no error
-    if (place.relative == ".") throw invalid_parameter("The root cannot be deleted.");
-    if (call.flag("recursive")) place.folder.remove_all(place.relative);
-    else if (!place.folder.remove_empty(place.relative)) throw http::RestError(400, "IO_ERROR", "The directory " + place.shown + " is not empty.");
+    call.audit.emplace_back("path", place->shown());
+    if (place->is_root()) throw invalid_parameter("A root cannot be deleted: " + place->shown());
+    if (!dbfs->mounted_below(place->shown()).empty()) throw invalid_parameter("There are mounts below " + place->shown() + ": unmount them first.");
+    if (!place->status()) return http::ok();  // nothing to do is no error
+    if (call.flag("recursive")) place->remove_all();
+    else if (!place->remove_empty()) throw http::RestError(400, "IO_ERROR", "The directory " + place->shown() + " is not empty.");
     return http::ok();
   });
   table.post(p + "move", [dbfs](Call& call) {
     Place from = dbfs->place(call, call.required_text("source_path"), true), to = dbfs->place(call, call.required_text("destination_path"), true);
     dbfs->require(from);
-    if (from.relative == "." || to.relative == ".") throw invalid_parameter("A root cannot be moved.");
-    if (to.folder.status(to.relative)) throw http::already_exists("A file or directory already exists at the input path " + to.shown + ".");
-    if (to.shown.starts_with(from.shown + "/")) throw invalid_parameter("A directory cannot be moved into itself.");
-    dbfs->mkdirs(to, Dbfs::parent(to));
-    if (!from.folder.rename(from.relative, to.folder, to.relative)) throw http::already_exists("A file or directory already exists at the input path " + to.shown + ".");
-    call.audit.emplace_back("source_path", from.shown);
-    call.audit.emplace_back("destination_path", to.shown);
+    if (from->is_root() || to->is_root()) throw invalid_parameter("A root cannot be moved.");
+    if (!dbfs->mounted_below(from->shown()).empty()) throw invalid_parameter("There are mounts below " + from->shown() + ": unmount them first.");
+    if (to->status()) throw http::already_exists("A file or directory already exists at the input path " + to->shown() + ".");
+    if (to->shown().starts_with(from->shown() + "/")) throw invalid_parameter("A directory cannot be moved into itself.");
+    if (!from->move_to(*to)) throw http::already_exists("A file or directory already exists at the input path " + to->shown() + ".");
+    call.audit.emplace_back("source_path", from->shown());
+    call.audit.emplace_back("destination_path", to->shown());
     return http::ok();
   });
 }

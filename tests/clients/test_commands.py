@@ -252,11 +252,6 @@ except Exception as e:
     assert "secrets:" in help and "refreshMounts" in help and "mount_point" in help
 
 
-def test_mounts_that_cannot_be_made_say_so(python):
-    assert python.text("print(dbutils.fs.mounts(), any(m.mountPoint == '/mnt/x' for m in dbutils.fs.mounts()))") == "[] False"
-    assert "UnsupportedOperationException" in python.run("dbutils.fs.mount('abfss://c@a.dfs.core.windows.net/', '/mnt/x', extra_configs={'k': 'v'})").results.summary
-
-
 def test_summarize_shows_every_column(python):
     r = python.run("dbutils.data.summarize(spark.sql('select id, cast(id as string) as s, array(id) as a from range(10)'), True)").results
     assert r.result_type == ResultType.TABLE

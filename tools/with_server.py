@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Starts a workspace on a fresh home, runs a command with {host} and {token} replaced by its URL and the admin's token, and stops the workspace.
+
+    with_server.py [--keep-home DIR] [--tls] [--allowed-hosts HOSTS] TARN -- COMMAND...
+
+{home}: the home; {ca}: with --tls, the certificate that clients must trust (also in REQUESTS_CA_BUNDLE, SSL_CERT_FILE and gRPC's variable).
+"""
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+
+def make_certificate(folder: str) -> tuple[str, str]:
+    """A certificate for localhost and what is below it, valid two days, and its key: PEM files."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = ["localhost", "vault.localhost", "tarnvault.vault.localhost", "tarnlake.dfs.localhost", "tarnlake.blob.localhost"]
+    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+                   .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=2))
+                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+                   .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256()))
+    files = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
+    for path, data in zip(files, (certificate.public_bytes(serialization.Encoding.PEM),
+                                  key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))):
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+            f.write(data)
+    return files
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("tarn")
+    p.add_argument("--keep-home")
+    p.add_argument("--tls", action="store_true")
+    p.add_argument("--allowed-hosts")
+    p.add_argument("command", nargs=argparse.REMAINDER)
+    a = p.parse_args()
+    command = a.command[1:] if a.command[:1] == ["--"] else a.command
+    home = a.keep_home or tempfile.mkdtemp(prefix="tarn-home-")
+    os.makedirs(home, exist_ok=True)
+    arguments, environment, ca = [a.tarn, "server", "--listen", "127.0.0.1:0", "--home", home], dict(os.environ), ""
+    if a.allowed_hosts is not None:
+        arguments += ["--allowed-hosts", a.allowed_hosts]
+    if a.tls:
+        ca, key = make_certificate(home)
+        arguments += ["--tls-cert", ca, "--tls-key", key]
+        environment.update(REQUESTS_CA_BUNDLE=ca, SSL_CERT_FILE=ca, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=ca)
+    log = os.path.join(home, "stderr.log")
+    with open(log, "wb") as err:
+        server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=err, text=True, env={"PYSPARK_PYTHON": sys.executable, **os.environ})
+    try:
+        line = server.stdout.readline().strip()
+        if not line.startswith("tarn server ready http"):
+            print(f"the workspace did not start (said {line!r}); see {log}", file=sys.stderr)
+            return 1
+        host = line.split()[-1]
+        if a.tls:
+            host = host.replace("127.0.0.1", "localhost")
+        with open(os.path.join(home, "admin-token"), encoding="ascii") as f:
+            token = f.read().strip()
+        words = {"{host}": host, "{token}": token, "{home}": home, "{ca}": ca}
+        for word, value in words.items():
+            command = [c.replace(word, value) for c in command]
+        rc = subprocess.run(command, env=environment).returncode
+        if server.poll() is not None:
+            print(f"the workspace died with status {server.returncode}", file=sys.stderr)
+            rc = rc or 1
+        return rc
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+            try:
+                if server.wait(60):
+                    print(f"the workspace ended with status {server.returncode}", file=sys.stderr)
+            except subprocess.TimeoutExpired:
+                server.kill()
+        if not a.keep_home:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
