@@ -60,6 +60,7 @@ struct Env {
   int in_aggregate = 0;                                 // inside the arguments of an aggregate function
   bool window_function = false;                         // the next call is the function of OVER
   bool allow_star = false;
+  bool columns_only = false;                            // no parameters and variables: columns that are still to be tried come before them
   bool groups_first = false;                            // above a GROUP BY: what is grouped by comes before the list's names
   const std::vector<Attribute>* generated = nullptr;    // columns of the SELECT list's generators
   bool generated_used = false;

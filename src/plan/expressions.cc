@@ -368,13 +368,13 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
     auto found = env.scope->outer()->find(parts);
     if (found.attribute) return found_column(found, parts, true);
   }
-  if (auto p = parameter(parts)) return p;
+  if (auto p = env.columns_only ? nullptr : parameter(parts)) return p;
   if (context_.default_values && parts.size() == 1 && same_name(parts[0], "DEFAULT", false)) {
     auto marker = std::make_shared<Literal>();
     marker->text = "DEFAULT";
     return marker;
   }
-  if (auto v = variable(parts)) return v;
+  if (auto v = env.columns_only ? nullptr : variable(parts)) return v;
   if (env.scope) throw env.scope->unresolved(parts);
   throw Scope({}, nullptr, case_sensitive_).unresolved(parts);
 }
@@ -602,6 +602,7 @@ std::string Analyzer::generated_name(const sc::Expression& e, const ExprPtr& val
       return pretty_sql(*value);
     }
   }
+  if (e.has_cast() && e.cast().expr().has_alias() && e.cast().expr().alias().name_size() == 1) return e.cast().expr().alias().name(0);
   if (auto* c = try_as<Cast>(value); c && c->user_specified) {
     if (auto* a = try_as<AttributeRef>(*c->children[0]); a && !a->outer) return a->name;
     if (e.has_cast() && e.cast().expr().has_unresolved_attribute() && c->children[0]->kind != ExprKind::kLiteral)

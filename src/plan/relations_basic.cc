@@ -243,11 +243,11 @@ PlanPtr Analyzer::filter_plan(PlanPtr child, const sc::Expression& proto, const 
   WindowsOfClause windows(*this);
   child = add_time_window(std::move(child), {&proto}, clause);
   PlanPtr below = child;
-  std::optional<SparkError> first;
   for (PlanPtr level = child; level && !c;) {
-    // The query around comes last.
+    // The query around comes last, then parameters and variables.
     Scope scope({level}, nullptr, case_sensitive_);
     Env env = env_over(scope, clause);
+    env.columns_only = true;
     try {
       c = condition(proto, env);
       if (level != child) {
@@ -260,13 +260,11 @@ PlanPtr Analyzer::filter_plan(PlanPtr child, const sc::Expression& proto, const 
       }
     } catch (const SparkError& error) {
       if (!error.condition().starts_with("UNRESOLVED_COLUMN")) throw;
-      if (!first) first = error;
       bool stop = boundaries_.count(level.get()) || (level->kind != PlanKind::kProject && level->kind != PlanKind::kFilter && level->kind != PlanKind::kSort);
       level = stop ? nullptr : level->children[0];
     }
   }
   if (!c) {
-    if (!around_) throw *first;
     Scope scope = scope_of(child);
     Env env = env_over(scope, clause);
     c = condition(proto, env);
@@ -380,9 +378,10 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
     ExprPtr order;
     // 1. The columns of the input.
     try {
-      // The query around comes last.
+      // The query around comes last, then parameters and variables.
       Scope scope({input}, nullptr, case_sensitive_);
       Env env = env_over(scope, "Sort");
+      env.columns_only = true;
       order = sort_order(o, env);
     } catch (const SparkError& error) {
       // Two columns of the list have the name: a column of the input may decide.
@@ -399,6 +398,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       auto b = wider ? wider : std::make_shared<SelectBlock>(*block);
       Scope below({b->input}, nullptr, case_sensitive_);
       Env env = env_over(below, "Sort");
+      env.columns_only = true;
       env.block = b.get();
       // Names of the list come first; inside it they stand for its expressions.
       env.block_values = true;
@@ -441,6 +441,7 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
         level = level->children[0];
         Scope scope({level}, nullptr, case_sensitive_);
         Env env = env_over(scope, "Sort");
+        env.columns_only = true;
         try {
           order = sort_order(o, env);
         } catch (const SparkError& error) {
@@ -455,7 +456,6 @@ PlanPtr Analyzer::sort_relation(const sc::Sort& s) {
       }
     }
     if (!order) {
-      if (!around_) throw *first;
       Scope scope = scope_of(input);
       Env env = env_over(scope, "Sort");
       try {

@@ -247,7 +247,8 @@ ExprPtr Analyzer::window(const sc::Expression::Window& w, const sc::Expression& 
       windowed->ignore_nulls = ignore_nulls;
       windowed->context = f->context;
       windowed->children = {picked};
-      auto value = std::const_pointer_cast<Expression>(with_children(fields(windowed, {"", "v"}, 1), {windowed}));
+      auto field = fields(windowed, {"", "v"}, 1);
+      auto value = std::const_pointer_cast<Expression>(with_children(field, field->children));
       value->text = window_text(f, *out);
       return value;
     }

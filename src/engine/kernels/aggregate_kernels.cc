@@ -21,11 +21,11 @@ template <class Finish> struct MomentsOp {
   template <class S> static void Initialize(S& s) { s = {0, 0, 0, 0, 0}; }
   static bool IgnoreNull() { return true; }
   template <class I, class S, class OP> static void Operation(S& s, const I& x, duckdb::AggregateUnaryInput&) {
-    const double n0 = s.n, n = n0 + 1, delta = x - s.mean, dn = delta / n, dn2 = dn * dn, term = delta * dn * n0;
+    const double n = s.n + 1, delta = x - s.mean, dn = delta / n, delta2 = delta * delta, dn2 = dn * dn;
     s.mean += dn;
-    s.m4 += term * dn2 * (n * n - 3 * n + 3) + 6 * dn2 * s.m2 - 4 * dn * s.m3;
-    s.m3 += term * dn * (n - 2) - 3 * dn * s.m2;
-    s.m2 += term;
+    s.m2 += delta * (delta - dn);
+    s.m3 = s.m3 - 3.0 * dn * s.m2 + delta * (delta2 - dn2);
+    s.m4 = s.m4 - 4.0 * dn * s.m3 - 6.0 * dn2 * s.m2 + delta * (delta * delta2 - dn * dn2);
     s.n = n;
   }
   template <class I, class S, class OP> static void ConstantOperation(S& s, const I& x, duckdb::AggregateUnaryInput& u, duckdb::idx_t count) {

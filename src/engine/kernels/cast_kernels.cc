@@ -40,6 +40,7 @@ template <class From, class T> std::optional<T> narrow(From v, std::string_view 
 template <class T> std::optional<T> from_double(double v, const char* type, const std::string& text, std::string_view mode_text) {
   if constexpr (sizeof(T) == 8) {
     if (v >= -9223372036854775808.0 && v < 9223372036854775808.0) return static_cast<T>(v);
+    if (v == 9223372036854775808.0) return std::numeric_limits<T>::max();  // what Long.MaxValue is as a double, so it does not count as too large
   } else {
     // Spark compares floor(v) with the largest and ceil(v) with the smallest value.
     if (std::floor(v) <= std::numeric_limits<T>::max() && std::ceil(v) >= std::numeric_limits<T>::min()) return static_cast<T>(v);

@@ -334,8 +334,8 @@ void register_strings(Kernels& k) {
     return true;
   });
   // elt(n, a, b …); out of range is an error in ANSI mode.
-  for (bool ansi : {true, false}) {
-    text_of_many(k, ansi ? "spark_elt" : "spark_try_elt", {LogicalType::INTEGER}, LogicalType::VARCHAR, [ansi](DataChunk& in, const Row& r, std::string& out) {
+  for (auto [name, ansi, binary] : {std::tuple{"spark_elt", true, false}, {"spark_try_elt", false, false}, {"spark_binary_elt", true, true}, {"spark_try_binary_elt", false, true}}) {
+    text_of_many(k, name, {LogicalType::INTEGER}, binary ? LogicalType::BLOB : LogicalType::VARCHAR, [ansi = ansi](DataChunk& in, const Row& r, std::string& out) {
       if (r.null(0)) return false;
       int32_t n = r.value<int32_t>(0);
       auto size = static_cast<int32_t>(in.ColumnCount()) - 1;
@@ -346,7 +346,7 @@ void register_strings(Kernels& k) {
       if (r.null(static_cast<size_t>(n))) return false;
       out += r.text(static_cast<size_t>(n));
       return true;
-    });
+    }, binary);
   }
 }
 

@@ -393,67 +393,79 @@ std::optional<Int128> to_number(std::string_view input, std::string_view format,
   return negative ? -v : v;
 }
 
+// A decimal in plain notation by a format, as Spark's ToNumberParser.format writes it: digits that are missing are blanks (also the
+// only digit of 0), signs and brackets move to the digits, what does not fit is number signs.
 std::optional<std::string> to_char(std::string_view plain, std::string_view format) {
   const NumberFormat& f = number_format(format);
-  bool negative = plain.starts_with('-');
+  const bool negative = plain.starts_with('-');
   std::string_view s = negative ? plain.substr(1) : plain;
-  size_t point = s.find('.');
+  const size_t point = s.find('.');
   std::string whole(s.substr(0, point)), fraction(point == std::string_view::npos ? "" : s.substr(point + 1));
-  size_t nz = whole.find_first_not_of('0');
-  whole = nz == std::string::npos ? "" : whole.substr(nz);
-  const size_t places = f.fraction.size();
-  std::string out;
-  const bool too_wide = whole.size() > f.whole_digits();
-  if (too_wide) {
-    // Does not fit: number signs.
-    for (char c : f.whole) out += c == ',' ? ',' : '#';
-    if (f.point) out += "." + std::string(places, '#');
-  } else {
-    // Extra fraction digits are cut.
-    fraction.resize(std::max(places, fraction.size()), '0');
-    fraction.resize(places);
-    size_t missing = f.whole_digits() - whole.size();
-    size_t w = 0;
-    bool started = false;
-    const bool zeros = !f.whole.empty() && f.whole[0] == '0';
-    size_t position = 0;
-    for (char c : f.whole) {
-      if (c == ',') {
-        out += started ? ',' : ' ';
-        continue;
-      }
-      if (position++ < missing) {
-        if (zeros || started) { out += '0'; started = true; }
-        else if (f.whole_digits() == position && !f.point) { out += '0'; started = true; }
-        else out += ' ';
-      } else {
-        out += whole[w++];
-        started = true;
-      }
-    }
-    if (f.point) {
-      if (!started && !out.empty()) out.back() = '0';
-      out += '.';
-      out += fraction;
-    }
+  whole.erase(0, std::min(whole.find_first_not_of('0'), whole.size()));
+  fraction.erase(fraction.find_last_not_of('0') + 1);
+  if (whole.size() > f.whole_digits() || fraction.size() > f.fraction.size()) {
+    whole.assign(f.whole_digits(), '#');
+    fraction.assign(f.fraction.size(), '#');
   }
-  // The dollar and a leading sign stand at the first character that is no blank.
-  size_t first = out.find_first_not_of(' ');
-  if (first == std::string::npos) first = out.size();
-  auto put_first = [&](std::string_view x) {
-    if (first >= x.size()) out.replace(first - x.size(), x.size(), x);
-    else out.insert(first, x);
+  whole.insert(0, f.whole_digits() - whole.size(), ' ');
+  fraction.append(f.fraction.size() - fraction.size(), '0');
+
+  std::string out;
+  auto blank = [&] {  // before signs and brackets that stand at the end
+    size_t at = out.size();
+    while (at > 0 && (out[at - 1] == '+' || out[at - 1] == '-' || out[at - 1] == '<')) --at;
+    out.insert(at, 1, ' ');
   };
-  std::string lead;
-  if (f.sign == NumberFormat::Sign::kFirst) lead += negative ? "-" : f.minus_only ? "" : "+";
-  if (f.dollar && !f.dollar_last) lead += "$";
-  if (!lead.empty()) { out = std::string(first, ' ') + out.substr(first); first = out.find_first_not_of(' '); out.insert(first == std::string::npos ? out.size() : first, lead); }
-  (void)put_first;
-  if (f.dollar_last) out += "$";
-  if (f.sign == NumberFormat::Sign::kLast) out += negative ? "-" : f.minus_only ? " " : "+";
-  if (f.sign == NumberFormat::Sign::kFirst && f.minus_only && !negative) out = " " + out;
-  if (f.pr) out = negative ? "<" + out.substr(out.find_first_not_of(' ')) + ">" : out;
-  return out;
+  auto mark = [&](char c) {  // before blanks that stand at the end
+    size_t at = out.size();
+    while (at > 0 && out[at - 1] == ' ') --at;
+    out.insert(at, 1, c);
+  };
+  auto strip_lone_point = [&] {
+    size_t at = out.find('.');
+    if (at != std::string::npos && (at + 1 == out.size() || out[at + 1] == ' ')) out[at] = ' ';
+  };
+  auto sign = [&] {
+    if (f.minus_only && !negative) {
+      out += ' ';
+      return;
+    }
+    strip_lone_point();
+    mark(negative ? '-' : '+');
+  };
+  if (f.pr && negative) out += '<';
+  if (f.sign == NumberFormat::Sign::kFirst) sign();
+  if (f.dollar && !f.dollar_last) out += '$';
+  bool exact = false, run = false;  // digits in a row that begin with 0 are all written
+  size_t at = 0;
+  for (char c : f.whole) {
+    if (c == ',') {
+      if (!out.empty() && out.back() >= '0' && out.back() <= '9') out += ',';
+      else blank();
+      run = false;
+      continue;
+    }
+    if (!run) exact = c == '0';
+    run = true;
+    const char digit = whole[at++];
+    if (digit != ' ') out += digit;
+    else if (exact) out += '0';
+    else blank();
+  }
+  if (f.point) {
+    if (!out.empty() && out.back() == ' ') out.back() = '0';
+    out += '.';
+    out += fraction;
+  }
+  if (f.dollar_last) out += '$';
+  if (f.sign == NumberFormat::Sign::kLast) sign();
+  if (f.pr) {
+    strip_lone_point();
+    if (negative) mark('>');
+    else out += "  ";
+  }
+  strip_lone_point();
+  return out.empty() || out == "+" || out == "-" ? "0" : out;
 }
 
 // ---- java.util.Formatter

@@ -145,8 +145,16 @@ TypedCall percentile_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {array ? DataType::array(t, false) : t, true, v};
 }
 
+AGG_VARIANT(kPercentileContDescInterval, "percentile_cont", "CAST(trunc(#quantile_cont(CAST($1 AS DOUBLE), -($2))#) AS $type)", kHidden);
+
 // Children: the ordering expression, then the percentage.
 TypedCall percentile_cont_rule(const CallContext& c, std::vector<ExprPtr>& args) { return percentile_rule(c, args); }
+TypedCall percentile_cont_desc_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  auto out = percentile_rule(c, args);
+  if (args[0]->type.is_ansi_interval()) out.variant = &kPercentileContDescInterval;
+  return out;
+}
+TypedCall percentile_disc_rule(const CallContext& c, std::vector<ExprPtr>& args) { return {percentile_rule(c, args).type, true}; }
 
 TypedCall median_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   expect(c, args, 0, "{numeric|daytime|yearmonth}");
@@ -238,9 +246,9 @@ const FunctionEntry kTable[] = {
     aggregate("min_by", "(any, any, [any]) -> @", "2: arg_min_null($1, $2) ;; 3: list_transform(#arg_min(struct_pack(v := $1), $2, $3)#, lambda s: s.v)", kNone, by_rule),
     aggregate("percentile", "(any, any, [any]) -> @", "quantile_cont(CAST($1 AS DOUBLE), $2)", kNone, percentile_rule),
     aggregate("percentile_cont", "(any, any) -> @", "quantile_cont(CAST($1 AS DOUBLE), $2)", kNone, percentile_cont_rule),
-    aggregate("percentile_disc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), $2)", kNone, percentile_cont_rule),
-    aggregate("percentile_cont_desc", "(any, any) -> @", "quantile_cont(CAST($1 AS DOUBLE), -($2))", kHidden, percentile_cont_rule),
-    aggregate("percentile_disc_desc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), -($2))", kHidden, percentile_cont_rule),
+    aggregate("percentile_disc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), $2)", kNone, percentile_disc_rule),
+    aggregate("percentile_cont_desc", "(any, any) -> @", "quantile_cont(CAST($1 AS DOUBLE), -($2))", kHidden, percentile_cont_desc_rule),
+    aggregate("percentile_disc_desc", "(any, any) -> @", "quantile_disc(CAST($1 AS $type), -($2))", kHidden, percentile_disc_rule),
     aggregate("median", "(any) -> @", "quantile_cont(CAST($1 AS DOUBLE), 0.5)", kNone, median_rule),
     aggregate("percentile_approx,approx_percentile", "(any, any, [any]) -> @", "quantile_disc($1, $2)", kNone, approx_percentile_rule),
     aggregate("mode", "(any, [any]) -> @", "mode($1)", kNone, mode_rule),

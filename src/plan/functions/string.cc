@@ -61,8 +61,9 @@ TypedCall elt_rule(const CallContext& c, std::vector<ExprPtr>& args) {
     mismatch(c, args, "UNEXPECTED_INPUT_TYPE",
              {{"paramIndex", ordinal(1) + "..."}, {"requiredType", "(\"STRING\" or \"BINARY\")"}, {"inputSql", quote_sql(pretty_sql(*args[i]))}, {"inputType", types}});
   }
+  static const FunctionEntry binary{"elt", FunctionKind::kScalar, "", "spark_binary_elt($*)", kHidden}, try_binary{"elt", FunctionKind::kScalar, "", "spark_try_binary_elt($*)", kHidden};
   DataType t = args[1]->type;
-  return {t, true};
+  return {t, true, !is_binary(args[1]) ? nullptr : c.conf.ansi() ? &binary : &try_binary};
 }
 
 // The Java 8 behaviour on demand: any charset that exists, and '?' or U+FFFD for what it has no character for.
