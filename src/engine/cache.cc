@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/spark_error.h"
 #include "duckdb.hpp"
+#include "engine/cache_usage.h"
 #include "engine/database.h"
 #include "engine/plan_fingerprint.h"
 
@@ -154,6 +155,43 @@ void CacheStore::end_session(const std::string& session) {
 bool CacheStore::empty() const {
   std::lock_guard lock(mu_);
   return entries_.empty() && checkpoints_.empty();
+}
+
+CacheUsage CacheStore::usage() const {
+  CacheUsage out;
+  Entries entries;
+  std::vector<std::shared_ptr<Checkpoint>> checkpoints;
+  {
+    std::lock_guard lock(mu_);
+    entries = entries_;
+    for (const auto& [handle, c] : checkpoints_) checkpoints.push_back(c);
+  }
+  out.relations = entries.size();
+  out.checkpoints = checkpoints.size();
+  for (const auto& e : entries) {
+    // Who is being filled is not there yet.
+    std::unique_lock lock(e->filling, std::try_to_lock);
+    if (lock && e->table && !e->filled_with.empty()) ++out.materialized;
+  }
+  auto connection = database_.connect();
+  auto number = [&](const std::string& sql) -> uint64_t {
+    auto result = connection->Query(sql);
+    if (result->HasError()) {
+      log::warn("cache.usage_unknown", {{"error", result->GetError()}});
+      return 0;
+    }
+    auto value = result->GetValue(0, 0);
+    return value.IsNull() ? 0 : value.GetValue<uint64_t>();
+  };
+  out.rows = number("SELECT sum(estimated_size)::UBIGINT FROM duckdb_tables() WHERE table_name LIKE 'kept\\_%' ESCAPE '\\'");
+  out.memory_bytes = number("SELECT sum(memory_usage_bytes)::UBIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'");
+  out.disk_bytes = number("SELECT sum(temporary_storage_bytes)::UBIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'");
+  for (const char* file : {"/kept.db", "/kept.db.wal"}) {
+    std::error_code ec;
+    auto size = std::filesystem::file_size(spill_ + file, ec);
+    if (!ec) out.disk_bytes += size;
+  }
+  return out;
 }
 
 std::string CacheStore::keep(std::shared_ptr<Checkpoint> checkpoint) {

@@ -15,6 +15,7 @@
 namespace tarn::engine {
 
 class Database;
+struct CacheUsage;
 struct FingerprintContext;
 
 // The place of kept rows; the table is made by whoever fills it. The last owner drops it.
@@ -65,6 +66,8 @@ class CacheStore {
   void end_session(const std::string& session);
   // True if no plan can contain kept data that has to be looked for or made.
   bool empty() const;
+
+  CacheUsage usage() const;
 
   // An empty place for rows.
   std::shared_ptr<KeptTable> new_table(const StorageLevel& level);

@@ -10,6 +10,7 @@
 #include "engine/delta_scan.h"
 #include "engine/kernels/kernels.h"
 #include "engine/python/python_scan.h"
+#include "engine/python/row_call.h"
 #include "engine/script/script_scan.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
@@ -49,6 +50,7 @@ Database::Database(const EngineOptions& options) {
   kernels::register_kernels(*duckdb_->instance);
   register_delta_scan(*duckdb_->instance);
   python_functions::register_python_scan(*duckdb_->instance);
+  python_functions::register_row_call(*duckdb_->instance);
   script::register_script_scan(*duckdb_->instance);
   duckdb::Connection connection(*duckdb_);
   // Zones are applied by Spark's own kernels; DuckDB itself stays in UTC.

@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "duckdb.hpp"
+#include "engine/cache_usage.h"
 #include "engine/python/runtime.h"
 #include "engine/session_impl.h"
 
@@ -40,6 +41,7 @@ Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>()) { impl_-
 Engine::~Engine() = default;
 
 catalog::Catalog& Engine::catalog() { return impl_->state->catalog; }
+CacheUsage Engine::cache_usage() const { return impl_->state->cache.usage(); }
 const EngineOptions& Engine::options() const { return impl_->state->options; }
 
 std::shared_ptr<Session> Engine::new_session(const std::string& user, const std::string& session_id) {

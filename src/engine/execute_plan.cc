@@ -267,7 +267,7 @@ void register_table_function(const sc::CommonInlineUserDefinedTableFunction& f, 
   if (python.has_return_type()) {  // else the class has analyze()
     function->type = stated_type(python.return_type(), session);
     if (function->type.id() != plan::TypeId::kStruct)
-      throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(function->type.sql())}});
+      throw analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(function->type.sql())}});
   }
   std::lock_guard lock(session.state.mu);
   session.state.user_functions[catalog::lower(f.function_name())] = function;

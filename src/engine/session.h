@@ -113,6 +113,8 @@ struct EngineOptions {
 class Session;
 
 // One per process: the DuckDB database, the catalog, the registries. Thread-safe.
+struct CacheUsage;
+
 class Engine {
  public:
   explicit Engine(EngineOptions options);
@@ -120,6 +122,8 @@ class Engine {
   std::shared_ptr<Session> new_session(const std::string& user, const std::string& session_id);
   catalog::Catalog& catalog();
   const EngineOptions& options() const;
+  // Thread-safe, a few milliseconds.
+  CacheUsage cache_usage() const;
 
  private:
   friend class Session;

@@ -1,4 +1,5 @@
 // Python functions over rows: their node carries the pickled command to the engine.
+#include "plan/python_functions.h"
 #include "plan/python_tables.h"
 
 namespace tarn::plan {
@@ -20,6 +21,8 @@ ExprPtr Analyzer::python_function(const sc::CommonInlineUserDefinedFunction& f, 
   auto u = user_function(f);
   bool aggregate = is_aggregate_node(*u);
   if (aggregate && env.in_aggregate > 0 && !env.window_function) throw analysis_error("NESTED_AGGREGATE_FUNCTION");
+  const int around = env.in_aggregate;
+  if (aggregate && !env.window_function) ++env.in_aggregate;
   env.window_function = false;
   std::vector<std::string> names;
   std::vector<ExprPtr> args;
@@ -30,6 +33,7 @@ ExprPtr Analyzer::python_function(const sc::CommonInlineUserDefinedFunction& f, 
     args.push_back(std::move(e));
     names.push_back(has_name ? a.named_argument_expression().key() : "");
   }
+  env.in_aggregate = around;
   for (const auto& n : names)
     if (!n.empty()) u->argument_names = names;
   check_argument_names(u->name, u->argument_names, case_sensitive_);
@@ -40,8 +44,8 @@ ExprPtr Analyzer::python_function(const sc::CommonInlineUserDefinedFunction& f, 
 
 namespace {
 
-std::shared_ptr<PythonMap> python_map(std::shared_ptr<UserFunction> f, std::vector<PlanPtr> children) {
-  auto p = std::make_shared<PythonMap>();
+std::shared_ptr<PythonMap> python_map(std::shared_ptr<UserFunction> f, std::vector<PlanPtr> children, bool barrier = false) {
+  std::shared_ptr<PythonMap> p = barrier ? std::make_shared<BarrierMap>() : std::make_shared<PythonMap>();
   if (f->type.id() != TypeId::kStruct) throw internal_error("a function over rows must return a struct");
   for (const auto& field : f->type.fields()) {
     Attribute a;
@@ -62,14 +66,17 @@ std::shared_ptr<PythonMap> python_map(std::shared_ptr<UserFunction> f, std::vect
 PlanPtr Analyzer::map_partitions(const sc::MapPartitions& m) {
   auto child = relation(m.input());
   auto f = user_function(m.func());
-  auto p = python_map(f, {child});
+  auto p = python_map(f, {child}, m.is_barrier());
   p->groupings.resize(1);
   return p;
 }
 
 PlanPtr Analyzer::group_map(const sc::GroupMap& g) {
   if (g.has_transform_with_state_info() || g.is_map_groups_with_state()) throw not_built("transformWithState");
-  auto child = relation(g.input());
+  WindowsOfClause windows(*this);
+  std::vector<const google::protobuf::Message*> written;
+  for (const auto& e : g.grouping_expressions()) written.push_back(&e);
+  auto child = add_time_window(relation(g.input()), written, "FlatMapGroupsInPandas");
   Scope scope = scope_of(child);
   Env env = env_over(scope, "FlatMapGroupsInPandas");
   std::vector<ExprPtr> keys;

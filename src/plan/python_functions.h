@@ -49,6 +49,11 @@ struct TableFunctionCall : UserFunction {
   explicit TableFunctionCall(const UserFunction& f) : UserFunction(f) {}
 };
 
+// A PythonMap whose function may wait for the others of its stage (mapInPandas(…, barrier=True)).
+struct BarrierMap : PythonMap {
+  std::shared_ptr<LogicalPlan> clone() const override { return std::make_shared<BarrierMap>(*this); }
+};
+
 // What a resolver of sources can do too: run methods of users' Python classes while a query is analyzed.
 class PythonPlanner {
  public:

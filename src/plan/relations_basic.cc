@@ -127,7 +127,7 @@ PlanPtr Analyzer::relation_node(const sc::Relation& r) {
       u.deterministic = f.deterministic();
       if (python.has_return_type()) u.type = data_type(python.return_type());
       if (python.has_return_type() && u.type.id() != TypeId::kStruct)
-        throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(u.type.sql())}});
+        throw analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(u.type.sql())}});
       return python_table(*this, u, f.arguments(), around_, [this](int64_t id) -> const sc::Relation& { return referenced_relation(id); });
     }
     case R::kCommonInlineUserDefinedDataSource: throw not_built("Python data sources");
@@ -683,7 +683,7 @@ PlanPtr Analyzer::parse(const sc::Parse& p) {
   if (child->output.size() != 1) throw analysis_error("DATAFRAME_INPUT_NOT_SINGLE_COLUMN", {{"numColumns", std::to_string(child->output.size())}});
   if (!p.has_schema()) throw not_built("reading a DataFrame of texts without a schema");
   DataType schema = data_type(p.schema());
-  if (schema.id() != TypeId::kStruct) throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(schema.sql())}});
+  if (schema.id() != TypeId::kStruct) throw analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(schema.sql())}});
   const char* function = p.format() == sc::Parse::PARSE_FORMAT_CSV    ? "from_csv"
                          : p.format() == sc::Parse::PARSE_FORMAT_JSON ? "from_json"
                                                                       : "from_xml";

@@ -218,7 +218,7 @@ ExprPtr Analyzer::field_of(const ExprPtr& base, size_t i) { return fields(base, 
 PlanPtr Analyzer::to_schema(const sc::ToSchema& t) {
   auto child = relation(t.input());
   DataType schema = data_type(t.schema());
-  if (schema.id() != TypeId::kStruct) throw analysis_error("CONNECT_INVALID_PLAN.INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(schema.sql())}});
+  if (schema.id() != TypeId::kStruct) throw analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(schema.sql())}});
   std::vector<ExprPtr> list;
   for (const auto& f : schema.fields()) {
     std::vector<const Attribute*> hits;

@@ -399,7 +399,11 @@ PlanPtr Analyzer::build(const SelectBlock& block) {
   std::vector<ExprPtr> having = block.having, qualify = block.qualify;
   // The empty grouping set has no row over no rows, unlike a plain aggregate; alone it is one.
   const bool grand_total = block.grouping_sets && block.grouping_sets->size() == 1 && block.groupings.empty() && conf_.flag("spark.sql.analyzer.lowerEmptyGroupingSetToGlobalAggregate.enabled");
-  if (block.grouping_sets && !grand_total && std::any_of(block.grouping_sets->begin(), block.grouping_sets->end(), [](const auto& s) { return s.empty(); }))
+  // Python aggregates come without it: they see each row once for every set.
+  const bool in_python = std::any_of(items.begin(), items.end(), [](const SelectItem& i) {
+    return i.expression && any_of(*i.expression, [](const Expression& e) { return e.kind == ExprKind::kUserFunction && is_aggregate_node(e); });
+  });
+  if (block.grouping_sets && !grand_total && !in_python && std::any_of(block.grouping_sets->begin(), block.grouping_sets->end(), [](const auto& s) { return s.empty(); }))
     having.insert(having.begin(), call(">", {call("count", {make_int(1)}), make_long(0)}));
   if (block.aggregated) {
     GroupSplitter groups(block, lateral);

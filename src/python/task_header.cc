@@ -44,6 +44,7 @@ std::string PlannerHeader::bytes() const {
   nlohmann::json prelude = {{"env", environment}, {"module", module}};
   if (!directory.empty()) prelude["directory"] = directory;
   if (!archives.empty()) prelude["archives"] = archives;
+  if (cpu_seconds > 0) prelude["cpu_seconds"] = cpu_seconds;
   out.string(prelude.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   out.string(python_version).string(directory).int32(static_cast<int32_t>(includes.size()));
   for (const auto& i : includes) out.string(i);
@@ -63,9 +64,15 @@ std::string TaskHeader::bytes() const {
   }
   if (!directory.empty()) prelude["directory"] = directory;
   if (!archives.empty()) prelude["archives"] = archives;
+  if (cpu_seconds > 0) prelude["cpu_seconds"] = cpu_seconds;
   out.string(prelude.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  nlohmann::json task = {{"isBarrier", false},       {"stageId", 0}, {"partitionId", partition}, {"attemptNumber", 0},
+  nlohmann::json task = {{"isBarrier", barrier},       {"stageId", 0}, {"partitionId", partition}, {"attemptNumber", 0},
                          {"taskAttemptId", partition}, {"cpus", 1},  {"resources", nlohmann::json::object()}, {"localProperties", nlohmann::json::object()}};
+  if (barrier) {
+    task["localProperties"]["addresses"] = "127.0.0.1";
+    task["connInfo"] = "";  // nobody has to be asked, see worker_main.py
+    task["secret"] = "";
+  }
   out.int32(partition).string(python_version).string(task.dump());
   out.string(directory).int32(static_cast<int32_t>(includes.size()));
   for (const auto& i : includes) out.string(i);

@@ -52,6 +52,7 @@ struct PlannerHeader {
   std::vector<std::string> includes;
   std::vector<std::pair<std::string, std::string>> archives;
   std::map<std::string, std::string> conf;
+  int64_t cpu_seconds = 0;                            // see TaskHeader
   std::string bytes() const;
 };
 
@@ -69,6 +70,8 @@ struct TaskHeader {
   std::string input_type;
   std::vector<std::string> output_types;
   const TableFunction* table_function = nullptr;
+  int64_t cpu_seconds = 0;                            // of CPU time that the task may use, then SIGXCPU; 0: no limit
+  bool barrier = false;                               // the task is all of its stage and may wait for the others
   std::string bytes() const;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -69,12 +70,32 @@ int32_t get_int(const char* from) {
   return static_cast<int32_t>(v);
 }
 
+// Whether this program may take a thread of its out of the class of what runs when nothing else wants to.
+bool may_leave_idle_class() {
+  static const bool may = [] {
+    bool left = false;
+    std::thread([&left] {
+      sched_param none{};
+      left = ::sched_setscheduler(0, SCHED_IDLE, &none) == 0 && ::sched_setscheduler(0, SCHED_OTHER, &none) == 0;
+    }).join();
+    return left;
+  }();
+  return may;
+}
+
+void normal_priority(pid_t pid) {
+  sched_param none{};
+  if (pid > 0) ::sched_setscheduler(pid, SCHED_OTHER, &none);
+}
+
 }  // namespace
 
 // A process that has imported what functions need and forks workers (worker_main.py).
 class Parent {
  public:
-  Parent(const std::string& executable, int64_t memory_mb) : executable_(executable) {
+  // background: where to note its number while it starts behind all other work of the machine (see normal_priority); null: it starts at once.
+  Parent(const std::string& executable, int64_t memory_mb, std::atomic<pid_t>* background) : executable_(executable) {
+    const int policy = !background ? SCHED_OTHER : may_leave_idle_class() ? SCHED_IDLE : SCHED_BATCH;
     int control[2], program[2], output[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0) throw unusable(executable, std::strerror(errno));
     if (::pipe2(program, O_CLOEXEC) != 0 || ::pipe2(output, O_CLOEXEC) != 0) throw unusable(executable, std::strerror(errno));
@@ -92,6 +113,8 @@ class Parent {
       sigemptyset(&none);
       ::sigprocmask(SIG_SETMASK, &none, nullptr);
       ::setsid();
+      sched_param normal{};
+      if (policy != SCHED_OTHER) ::sched_setscheduler(0, policy, &normal);
       ::dup2(program[0], 0);
       ::dup2(output[1], 1);
       ::dup2(output[1], 2);
@@ -112,6 +135,7 @@ class Parent {
       close_fd(control_);
       throw unusable(executable, std::strerror(error));
     }
+    if (background) background->store(pid_);
     std::thread(copy_output, output[0]).detach();
     // SIGPIPE is ignored in this program; a short write means that the child is gone, which the hello will tell.
     std::string_view text(kWorkerMain);
@@ -123,6 +147,10 @@ class Parent {
     }
     ::close(program[1]);
     std::string hello = receive(kHelloSeconds * 1000);
+    if (background) {
+      background->store(0);
+      normal_priority(pid_);
+    }
     auto json = nlohmann::json::parse(hello, nullptr, false);
     std::string why;
     if (hello.empty()) why = "it does not start";
@@ -280,6 +308,8 @@ std::string Worker::death() {
     ended_ = true;
     if (!why.empty()) {
       death_ = why + " and was killed";
+    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+      death_ = "it has used more CPU time than it may and was killed";
     } else if (WIFSIGNALED(status)) {
       death_ = "it was killed by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";
     } else {
@@ -297,16 +327,21 @@ WorkerPool::~WorkerPool() { stop(); }
 void WorkerPool::warm_up(int64_t memory_mb) {
   std::thread([this, memory_mb] {
     try {
-      parent(default_executable_, memory_mb);
+      parent(default_executable_, memory_mb, true);
     } catch (const std::exception& e) {
       log::info("python.not_ready", {{"error", e.what()}});
     }
   }).detach();
 }
 
-std::shared_ptr<Parent> WorkerPool::parent(const std::string& executable, int64_t memory_mb) {
+std::shared_ptr<Parent> WorkerPool::parent(const std::string& executable, int64_t memory_mb, bool background) {
   // Held while the process starts: everybody else would want it too.
-  std::lock_guard lock(mu_);
+  std::unique_lock lock(mu_, std::defer_lock);
+  if (background) lock.lock();
+  while (!lock.owns_lock() && !lock.try_lock()) {
+    normal_priority(starting_.load());  // what starts in the background is wanted now
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   if (stopped_) throw internal_error("the cluster stops");
   auto& slot = parents_[{executable, memory_mb}];
   if (!slot || !slot->alive()) {
@@ -314,7 +349,7 @@ std::shared_ptr<Parent> WorkerPool::parent(const std::string& executable, int64_
     auto candidates = executable.empty() ? python_interpreters() : std::vector<std::string>{executable};
     for (size_t i = 0; !slot; ++i) {
       try {
-        slot = std::make_shared<Parent>(candidates[i], memory_mb);
+        slot = std::make_shared<Parent>(candidates[i], memory_mb, background ? &starting_ : nullptr);
       } catch (const SparkError&) {
         if (i + 1 == candidates.size()) throw;
       }
@@ -343,7 +378,7 @@ std::unique_ptr<Worker> WorkerPool::take(const Environment& wanted) {
     if (!found->poll(true, false, 0)) return found;  // an idle worker says nothing: readable means ended
   }
   for (int attempt = 0;; ++attempt) {
-    auto from = parent(environment.executable, environment.memory_mb);
+    auto from = parent(environment.executable, environment.memory_mb, false);
     int fds[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) throw unusable(environment.executable, std::strerror(errno));
     for (int fd : fds) {

@@ -2,6 +2,7 @@
 // Processes that run users' Python functions, and the bytes that go to them and come back.
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -73,7 +74,8 @@ class WorkerPool {
   // default_executable: "" looks for one that has what is needed: PYSPARK_PYTHON, $VIRTUAL_ENV, python3, a .venv above the program.
   WorkerPool(std::string default_executable, size_t idle);
   ~WorkerPool();
-  // Starts the parent of the default interpreter in the background, so that the first function finds it ready.
+  // Starts the parent of the default interpreter in the background, so that the first function finds it ready. Queries go first, unless
+  // a function waits for it.
   void warm_up(int64_t memory_mb);
   // An idle worker of this environment or a new one. Throws SparkError if the interpreter cannot be started.
   std::unique_ptr<Worker> take(const Environment& environment);
@@ -84,9 +86,10 @@ class WorkerPool {
   void stop();
 
  private:
-  std::shared_ptr<Parent> parent(const std::string& executable, int64_t memory_mb);
+  std::shared_ptr<Parent> parent(const std::string& executable, int64_t memory_mb, bool background);
   const std::string default_executable_;
   const size_t idle_limit_;
+  std::atomic<pid_t> starting_{0};   // the process that starts in the background
   std::mutex mu_;
   std::map<std::pair<std::string, int64_t>, std::shared_ptr<Parent>> parents_;  // guarded by mu_
   std::vector<std::unique_ptr<Worker>> idle_;                                  // guarded by mu_

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "connect/service.h"
+#include "engine/cache_usage.h"
 #include "engine/session.h"
 #include "plan/session_conf.h"
 #include "server/command.h"
@@ -62,7 +63,7 @@ log::Level log_level(const std::string& name) {
   throw UsageError("--log-level wants debug, info, warn or error, not " + name);
 }
 
-std::string metrics_text(const connect::ConnectStats& s) {
+std::string metrics_text(const connect::ConnectStats& s, const engine::CacheUsage& cache) {
   std::string out;
   auto add = [&](const char* name, const char* type, const char* help, uint64_t value) {
     out += std::string("# HELP tarn_") + name + " " + help + "\n# TYPE tarn_" + name + " " + type + "\ntarn_" + name + " " +
@@ -79,6 +80,12 @@ std::string metrics_text(const connect::ConnectStats& s) {
   add("streams_opened_total", "counter", "ExecutePlan and ReattachExecute streams.", s.streams_opened);
   add("requests_total", "counter", "Calls.", s.requests);
   add("requests_refused_total", "counter", "Calls without a valid token.", s.requests_refused);
+  add("cached_relations", "gauge", "Relations that sessions have asked to cache.", cache.relations);
+  add("cached_relations_materialized", "gauge", "Cached relations whose rows are there.", cache.materialized);
+  add("checkpoints", "gauge", "Checkpoints that clients hold.", cache.checkpoints);
+  add("cached_rows", "gauge", "Rows of cached relations and checkpoints.", cache.rows);
+  add("cached_memory_bytes", "gauge", "Memory of cached rows.", cache.memory_bytes);
+  add("cached_disk_bytes", "gauge", "Cached rows on disk: spilled or persisted there.", cache.disk_bytes);
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   add("process_max_resident_bytes", "gauge", "Peak memory.", static_cast<uint64_t>(usage.ru_maxrss) * 1024);
@@ -156,7 +163,7 @@ int run_cluster(const Arguments& arguments) {
   std::unique_ptr<MetricsListener> metrics;
   if (!settings.get("metrics-listen").empty()) {
     metrics = std::make_unique<MetricsListener>(settings.get("metrics-listen"), [&] { return !stopping.load(); },
-                                                [&] { return metrics_text(server->stats()); });
+                                                [&] { return metrics_text(server->stats(), engine.cache_usage()); });
     log::info("metrics_ready", {{"port", std::to_string(metrics->port())}});
   }
 

@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 from conftest import endless, tarn_binary
+from pyspark import StorageLevel
 
 
 def tarn(*arguments, env=None, **options):
@@ -97,6 +98,25 @@ def test_health_and_metrics(tmp_path, cluster_at):
     assert int(values["tarn_sessions"]) == 1 and int(values["tarn_operations_started_total"]) >= 1
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/other")
+
+    def cached():
+        text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+        return {k[5:]: int(v) for k, v in (line.split() for line in text.splitlines() if line.startswith(("tarn_cached", "tarn_checkpoints")))}
+
+    spark = c.session()
+    df = spark.range(100_000).selectExpr("id", "id % 7 AS k").cache()
+    assert cached()["cached_relations"] == 1 and cached()["cached_relations_materialized"] == 0
+    df.count()
+    values = cached()
+    assert (values["cached_relations_materialized"], values["cached_rows"], values["cached_disk_bytes"]) == (1, 100_000, 0)
+    assert values["cached_memory_bytes"] > 100_000
+    point = spark.range(10).localCheckpoint()
+    assert (cached()["checkpoints"], cached()["cached_rows"]) == (1, 100_010)
+    on_disk = spark.range(5).persist(StorageLevel.DISK_ONLY)
+    assert on_disk.count() == 5 and cached()["cached_disk_bytes"] > 0
+    df.unpersist()
+    on_disk.unpersist()
+    assert point.count() == 10 and cached()["cached_rows"] == 10 and cached()["cached_relations"] == 0
 
 
 def test_start_status_logs_stop(tmp_path):

@@ -349,3 +349,98 @@ def test_table_functions(spark):
     spark.udtf.register("doubled", doubled)
     answer = spark.sql("SELECT b, a FROM doubled(2)")
     assert answer.columns == ["b", "a"] and [tuple(r) for r in answer.collect()] == [("00", 0), ("11", 1)]
+
+
+# ---- places where no pass over the rows can be separated
+
+def test_functions_over_columns_of_the_query_around(spark):
+    spark.udf.register("add_up", udf(lambda a, b: a + b, "bigint"))
+    spark.createDataFrame([(1, 10), (2, 20), (3, 30)], "k bigint, v bigint").createOrReplaceTempView("outside")
+    spark.createDataFrame([(1, 1), (1, 2), (2, 5)], "k bigint, w bigint").createOrReplaceTempView("inside")
+    scalar = "SELECT k, (SELECT max(w) FROM inside WHERE inside.k = outside.k AND add_up(inside.w, outside.v) <> 12) m FROM outside ORDER BY k"
+    assert values(spark.sql(scalar)) == [(1, 1), (2, 5), (3, None)]
+    exists = "SELECT k FROM outside WHERE EXISTS (SELECT 1 FROM inside WHERE add_up(inside.w, outside.v) = 25) ORDER BY k"
+    assert values(spark.sql(exists)) == [(2,)]
+    own = "SELECT k, (SELECT sum(add_up(w, w)) FROM inside WHERE inside.k = outside.k) s FROM outside ORDER BY k"
+    assert values(spark.sql(own)) == [(1, 6), (2, 10), (3, None)]
+    lateral = "SELECT k, x FROM outside, LATERAL (SELECT add_up(outside.v, w) AS x FROM inside WHERE inside.k <= outside.k) ORDER BY k, x"
+    assert values(spark.sql(lateral)) == [(1, 11), (1, 12), (2, 21), (2, 22), (2, 25), (3, 31), (3, 32), (3, 35)]
+
+
+@pytest.mark.parametrize("make", [
+    lambda: udf(lambda v: v * 2, "bigint", useArrow=False), lambda: udf(lambda v: v * 2, "bigint", useArrow=True),
+    lambda: pandas_udf(lambda v: v * 2, "bigint"), lambda: arrow_udf(lambda v: pa.compute.multiply(v, 2), "bigint")])
+def test_functions_in_recursive_queries(spark, make):
+    spark.udf.register("double_it", make())
+    sql = "WITH RECURSIVE t(n, d) AS (SELECT 1L, double_it(1L) UNION ALL SELECT n + 1, double_it(d) FROM t WHERE n < 6) SELECT * FROM t ORDER BY n"
+    assert values(spark.sql(sql)) == [(1, 2), (2, 4), (3, 8), (4, 16), (5, 32), (6, 64)]
+
+
+def test_an_error_inside_a_subquery_is_the_functions(spark):
+    def fails(v):
+        raise ValueError("no such value")
+
+    spark.udf.register("fails", udf(fails, "bigint"))
+    with pytest.raises(Exception, match="no such value"):
+        spark.sql("SELECT (SELECT max(b.id) FROM range(3) b WHERE fails(a.id + b.id) > 0) FROM range(2) a").collect()
+
+
+def test_grouping_sets_of_python_aggregates(spark):
+    @pandas_udf("double")
+    def mean(v: pd.Series) -> float:
+        return v.mean()
+
+    spark.udf.register("py_mean", mean)
+    spark.createDataFrame([("a", "x", 1.0), ("a", "y", 3.0), ("b", "x", 8.0)], "k string, l string, v double").createOrReplaceTempView("cells")
+    sql = "SELECT k, l, {} (v) m, grouping(l) g, grouping_id() i FROM cells GROUP BY {} ORDER BY i, k, l"
+    for clause in ("ROLLUP(k, l)", "CUBE(k, l)", "GROUPING SETS ((k), (l), ())", "k, ROLLUP(l)"):
+        assert values(spark.sql(sql.format("py_mean", clause))) == values(spark.sql(sql.format("avg", clause))), clause
+
+
+# ---- order
+
+def test_windows_come_in_their_order(spark):
+    rows = [(k, v) for v in range(9, -1, -1) for k in (4, 0, 3, 1, 2)]
+    df = spark.createDataFrame(rows, "k int, v int")
+    w = Window.partitionBy("k").orderBy("v")
+
+    @pandas_udf("double")
+    def mean(v: pd.Series) -> float:
+        return v.mean()
+
+    native, python = values(df.withColumn("m", F.avg("v").over(w))), values(df.withColumn("m", mean("v").over(w)))
+    assert native == python and [r[:2] for r in native] == sorted(rows)
+    assert values(df.withColumn("m", F.avg("v").over(w)).select("v").where("v < 2")) == [(0,), (1,)] * 5
+
+
+def test_groups_and_branches_come_in_their_order(spark):
+    df = spark.createDataFrame([(k, 1) for k in (9, 2, 5, None, 7, 2)], "k int, v int")
+    assert values(df.groupBy("k").count()) == [(None, 1), (2, 2), (5, 1), (7, 1), (9, 1)]
+    assert values(df.groupBy(df.k % 2).agg(F.sum("v").alias("s")).select("s")) == [(1,), (2,), (3,)]
+    left, right = spark.range(3).selectExpr("id", "'l' s"), spark.range(2).selectExpr("id", "'r' s")
+    both = df.groupBy("k").count().unionAll(left.join(right, "id", "full").selectExpr("int(id)", "0L")).unionAll(spark.sql("SELECT 1, 2L"))
+    for _ in range(5):
+        assert [r[0] for r in both.limit(4).collect()] == [None, 2, 5, 7]
+        assert both.collect()[-1][0] == 1
+
+
+# ---- what travels with a batch
+
+def test_metadata_of_columns_and_barriers(spark):
+    def metadata(batches):
+        for b in batches:
+            text = b.schema.field("id").metadata[b"SPARK::metadata::json"].decode()
+            yield pa.RecordBatch.from_arrays([pa.array([text] * b.num_rows)], names=["m"])
+
+    assert values(spark.range(1).withMetadata("id", {"x": 1}).mapInArrow(metadata, "m string")) == [('{"x":1}',)]
+
+    def gather(batches):
+        from pyspark import BarrierTaskContext
+
+        context = BarrierTaskContext.get()
+        context.barrier()
+        said = context.allGather("here")
+        for b in batches:
+            yield pd.DataFrame({"said": [",".join(said)], "n": [len(b)], "tasks": [len(context.getTaskInfos())]})
+
+    assert values(spark.range(10).mapInPandas(gather, "said string, n int, tasks int", barrier=True)) == [("here", 10, 1)]

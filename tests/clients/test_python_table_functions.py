@@ -251,3 +251,43 @@ def test_errors_of_functions(spark):
                 yield (a,)
 
         udtf(Signature)(lit(1), lit(2)).collect()
+
+
+# ---- what may stand above a call in LATERAL
+
+@pytest.fixture(scope="module")
+def upto(cluster):
+    session = cluster.session()
+
+    @udtf(returnType="x int, y int")
+    class UpTo:
+        def eval(self, n: int):
+            for i in range(n):
+                yield i, i % 2
+
+    session.udtf.register("up_to", UpTo.asDeterministic())
+    session.createDataFrame([(1, 0), (2, 4), (3, 3)], "k int, n int").createOrReplaceTempView("calls")
+    session.createDataFrame([(0, "even"), (1, "odd")], "y int, name string").createOrReplaceTempView("names")
+    return session
+
+
+@pytest.mark.parametrize("sql,rows", [
+    ("SELECT k, s FROM calls, LATERAL (SELECT sum(x) s FROM up_to(n))", [(1, None), (2, 6), (3, 3)]),
+    ("SELECT k, c FROM calls, LATERAL (SELECT count(*) c FROM up_to(n) WHERE x > k - 2)", [(1, 0), (2, 3), (3, 1)]),
+    ("SELECT k, y, c FROM calls, LATERAL (SELECT y, count(*) c FROM up_to(n) GROUP BY y)", [(2, 0, 2), (2, 1, 2), (3, 0, 2), (3, 1, 1)]),
+    ("SELECT k, x FROM calls, LATERAL (SELECT x FROM up_to(n) ORDER BY x DESC LIMIT 2)", [(2, 2), (2, 3), (3, 1), (3, 2)]),
+    ("SELECT k, x FROM calls, LATERAL (SELECT x FROM up_to(n) ORDER BY x LIMIT 1 OFFSET 1)", [(2, 1), (3, 1)]),
+    ("SELECT k, x, name FROM calls, LATERAL (SELECT x, name FROM up_to(n) u JOIN names ON u.y = names.y WHERE k = 3)",
+     [(3, 0, "even"), (3, 1, "odd"), (3, 2, "even")]),
+    ("SELECT k, y FROM calls, LATERAL (SELECT DISTINCT y FROM up_to(n))", [(2, 0), (2, 1), (3, 0), (3, 1)]),
+    ("SELECT k, x, r FROM calls, LATERAL (SELECT x, row_number() OVER (PARTITION BY y ORDER BY x DESC) r FROM up_to(n)) WHERE r = 1",
+     [(2, 2, 1), (2, 3, 1), (3, 1, 1), (3, 2, 1)]),
+    ("SELECT k, x FROM calls LEFT JOIN LATERAL up_to(n) ON x > k", [(1, None), (2, 3), (3, None)]),
+    ("SELECT k, z FROM calls LEFT JOIN LATERAL (SELECT x + 1 AS z FROM up_to(n)) ON true", [(1, None), (2, 1), (2, 2), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3)]),
+    ("SELECT k, one FROM calls LEFT JOIN LATERAL (SELECT 1 AS one FROM up_to(n) WHERE x = 3)", [(1, None), (2, 1), (3, None)]),
+    ("SELECT k, s FROM calls LEFT JOIN LATERAL (SELECT sum(x) s FROM up_to(n) GROUP BY y HAVING sum(x) > 2)", [(1, None), (2, 4), (3, None)]),
+    ("SELECT k, x FROM calls LEFT JOIN LATERAL (SELECT x FROM up_to(n) ORDER BY x DESC LIMIT 1)", [(1, None), (2, 3), (3, 2)]),
+    ("SELECT k, name FROM calls LEFT JOIN LATERAL (SELECT name FROM up_to(n) u JOIN names ON u.y = names.y AND x > 2)", [(1, None), (2, "odd"), (3, None)]),
+])
+def test_shapes_of_lateral_queries(upto, sql, rows):
+    assert sorted(map(tuple, upto.sql(sql).collect()), key=str) == sorted(rows, key=str)

@@ -291,3 +291,30 @@ def test_an_interpreter_without_pyspark_is_named(cluster_at, tmp_path):
     with pytest.raises(Exception, match="Python functions cannot run.*/bin/false"):
         spark.range(1).select(udf(lambda v: v, "bigint")("id")).collect()
     assert spark.range(1).count() == 1
+
+
+def test_cpu_time_is_limited_per_task(cluster, spark):
+    @udf("bigint")
+    def burns(v):
+        while v >= 0:
+            v += 1
+        return v
+
+    @udf("bigint")
+    def rests(v):
+        time.sleep(3)
+        return v
+
+    spark.conf.set("spark.tarn.python.cpuSeconds", "1")
+    try:
+        with pytest.raises(Exception, match="used more CPU time than spark.tarn.python.cpuSeconds allows"):
+            spark.range(1).select(burns("id")).collect()
+        # Time that passes is no CPU time, and each task has its own.
+        for _ in range(2):
+            assert spark.range(1).select(rests("id")).collect()[0][0] == 0
+        spark.conf.set("spark.tarn.python.cpuSeconds", "much")
+        with pytest.raises(Exception, match="should be a number of seconds"):
+            works(spark)
+    finally:
+        spark.conf.unset("spark.tarn.python.cpuSeconds")
+    works(spark)

@@ -1,6 +1,7 @@
 #pragma once
 // Expressions as DuckDB SQL; the table of special lowerings (templates that start with '@').
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,8 +27,9 @@ struct CallClauses {
 
 class ExpressionLowering {
  public:
-  ExpressionLowering(const Context& context, const Scope& scope, SubqueryLowering subquery)
-      : context_(context), scope_(scope), subquery_(std::move(subquery)) {}
+  // handles: receives what must live until the text has run; without it Python functions are refused.
+  ExpressionLowering(const Context& context, const Scope& scope, SubqueryLowering subquery, std::vector<std::shared_ptr<const void>>* handles = nullptr)
+      : context_(context), scope_(scope), subquery_(std::move(subquery)), handles_(handles) {}
 
   // Text that can stand as an operand anywhere (parenthesised where needed).
   std::string lower(const plan::Expression& e);
@@ -55,11 +57,13 @@ class ExpressionLowering {
   std::string lower_window(const plan::WindowExpr& window);
   std::string lower_subquery(const plan::SubqueryExpr& subquery);
   std::string lower_cast(const plan::Cast& cast);
+  std::string lower_python(const plan::UserFunction& function);  // python.cc
   std::string frame(const plan::WindowExpr& window);
 
   const Context& context_;
   const Scope& scope_;
   SubqueryLowering subquery_;
+  std::vector<std::shared_ptr<const void>>* handles_;
   std::unordered_map<plan::ExprId, std::string> variables_;  // lambda variables that are not DuckDB lambda parameters
 };
 

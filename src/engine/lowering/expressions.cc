@@ -91,7 +91,7 @@ std::string ExpressionLowering::lower(const Expression& e) {
       return out + ": " + lower(*e.children[0]);
     }
     case ExprKind::kSubquery: return lower_subquery(plan::as<plan::SubqueryExpr>(e));
-    case ExprKind::kUserFunction: throw not_built("the Python function " + plan::as<plan::UserFunction>(e).name);
+    case ExprKind::kUserFunction: return lower_python(plan::as<plan::UserFunction>(e));
   }
   throw internal_error("unknown expression");
 }

@@ -1,9 +1,11 @@
 // Plan nodes that run Python functions: table functions over queries of their own.
 #include <algorithm>
+#include <cmath>
 
 #include "base/spark_error.h"
 #include "engine/lowering/plan_lowering.h"
 #include "engine/python/python_scan.h"
+#include "engine/python/row_call.h"
 #include "engine/python/runtime.h"
 #include "engine/python/worker_errors.h"
 #include "engine/type_mapping.h"
@@ -38,6 +40,7 @@ std::shared_ptr<PythonScan> make_scan(const Context& context, int eval_type) {
   int64_t rows = context.conf.integer("spark.sql.execution.arrow.maxRecordsPerBatch");
   s->max_rows = rows > 0 ? rows : INT32_MAX;
   s->idle_timeout_ms = python_functions::idle_timeout_ms(context.conf);
+  s->header.cpu_seconds = python_functions::cpu_seconds(context.conf);
   s->iterator = eval::is_iterator(eval_type);
   s->header.eval_type = eval_type;
   for (const char* key : kRunnerKeys) {
@@ -61,6 +64,12 @@ void chain_of(const UserFunction& f, std::vector<const UserFunction*>& out) {
   out.push_back(&f);
 }
 
+// What a function's profile is called. The same each time a DataFrame runs, so that profiles add up, unless Spark would forget its plan.
+int64_t result_id(const Context& context, const std::string& command, size_t position) {
+  if (!context.conf.flag("spark.connect.session.planCache.enabled")) return static_cast<int64_t>(plan::next_expr_id());
+  return static_cast<int64_t>((std::hash<std::string>()(command) + position) % 1000000007);
+}
+
 std::string input_json(const std::vector<python_functions::Column>& sent) {
   std::vector<plan::StructField> fields;
   for (const auto& c : sent) fields.push_back(plan::make_field(c.name, c.type, true));
@@ -70,8 +79,12 @@ std::string input_json(const std::vector<python_functions::Column>& sent) {
 }  // namespace
 
 std::string PlanLowering::detached(const plan::PlanPtr& plan) {
-  if (any_outer(*plan)) throw not_built("a Python function in a correlated subquery or LATERAL query");
-  if (!recursive_columns_.empty()) throw not_built("a Python function in a recursive query");
+  if (any_outer(*plan)) throw not_built("a Python function over groups, windows or tables in a correlated subquery");
+  plan::visit_plan(plan, [&](const plan::PlanPtr& p) {
+    auto* ref = plan::try_as<plan::CteRef>(*p);
+    if (ref && recursive_columns_.contains(ref->id)) throw not_built("a Python function over groups, windows or tables of a recursive query");
+    return true;
+  });
   with_.push_back({});
   for (size_t i = 0; i + 1 < with_.size(); ++i) with_.back().insert(with_.back().end(), with_[i].begin(), with_[i].end());
   bool hoist = std::exchange(hoist_, true);
@@ -81,8 +94,44 @@ std::string PlanLowering::detached(const plan::PlanPtr& plan) {
   return text;
 }
 
+std::string ExpressionLowering::lower_python(const UserFunction& f) {
+  if (!handles_ || !eval::is_scalar(f.eval_type)) throw not_built("the Python function " + f.name + " in this place");
+  auto scan = make_scan(context_, f.eval_type);
+  scan->results = {f.type};
+  scan->header.python_version = f.python_version;
+  scan->header.output_types = {f.type.json()};
+  python::Function function;
+  function.commands = {f.command};
+  function.result_id = result_id(context_, f.command, 0);
+  std::vector<std::string> arguments;
+  for (size_t i = 0; i < f.children.size(); ++i) {
+    arguments.push_back(lower(f.children[i]));
+    scan->sent.push_back({"", "_" + std::to_string(i), f.children[i]->type});
+    function.arguments.push_back({static_cast<int>(i), i < f.argument_names.size() ? f.argument_names[i] : ""});
+  }
+  scan->header.functions.push_back(std::move(function));
+  if (f.eval_type == eval::kArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
+  if (f.eval_type == eval::kPickled) scan->header.input_type = input_json(scan->sent);
+  auto handle = std::make_shared<python_functions::RowCallHandle>(scan, f.deterministic);
+  handles_->push_back(handle);
+  return handle->sql(arguments);
+}
+
+// The most rows of a part of range(start, end, step, numPartitions) that the rows come from; 0: they come from elsewhere.
+static int64_t rows_of_part(const plan::LogicalPlan& p) {
+  if (p.kind == plan::PlanKind::kProject) return rows_of_part(p.child());
+  auto* r = plan::try_as<plan::Range>(p);
+  if (!r || r->num_partitions <= 1 || r->step == 0) return 0;
+  double rows = (static_cast<double>(r->end) - static_cast<double>(r->start)) / static_cast<double>(r->step);
+  return static_cast<int64_t>(std::min(1e15, std::max(1.0, std::ceil(rows / r->num_partitions))));
+}
+
 Block PlanLowering::python_eval(const PythonEval& e) {
   auto scan = make_scan(context_, e.eval_type);
+  if (int64_t part = e.over == PythonEval::Over::kRows ? rows_of_part(e.child()) : 0; part > 0) {
+    scan->task_per_batch = scan->iterator && part <= scan->max_rows;
+    scan->max_rows = std::min(scan->max_rows, part);
+  }
   using Over = PythonEval::Over;
   using Shape = PythonScan::Shape;
   scan->shape = e.over == Over::kRows ? Shape::kRows : e.over == Over::kGroups ? Shape::kGroups : e.over == Over::kWindow ? Shape::kWindow : Shape::kTable;
@@ -118,8 +167,7 @@ Block PlanLowering::python_eval(const PythonEval& e) {
       f.arguments.push_back({column(first.children[a]), a < first.argument_names.size() ? first.argument_names[a] : ""});
     }
     for (const auto* c : chain) f.commands.push_back(c->command);
-    // The same each time a DataFrame runs: profiles are added up under it.
-    f.result_id = static_cast<int64_t>((std::hash<std::string>()(chain.back()->command) + i) % 1000000007);
+    f.result_id = result_id(context_, chain.back()->command, i);
     if (e.over != Over::kTable) scan->header.output_types.push_back(e.functions[i]->type.json());
     scan->header.functions.push_back(std::move(f));
     if (e.over == Over::kWindow) bounds += (i ? "," : "") + std::string(e.bounded[i] ? "bounded" : "unbounded");
@@ -138,6 +186,7 @@ Block PlanLowering::python_eval(const PythonEval& e) {
     table->name = f.name;
     scan->table_function = table;
     scan->outer = e.outer;
+    scan->marked = e.outer && results == f.type.fields().size() + 1;
     scan->max_workers = 1;  // terminate() is called once, after the last row
     if (e.eval_type == eval::kTableArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
     std::string offsets;
@@ -167,8 +216,17 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
   python::Function function;
   function.commands = {f.command};
   scan->header.python_version = f.python_version;
+  auto metadata = [&](const ExprPtr& e) {
+    auto* ref = plan::try_as<plan::AttributeRef>(*e);
+    for (const auto& child : m.children) {
+      for (const auto& a : child->output) {
+        if (ref && a.id == ref->id) return a.metadata;
+      }
+    }
+    return std::string();
+  };
   auto add = [&](const ExprPtr& e, const std::string& name) {
-    scan->sent.push_back({lowering.lower(e), name, e->type});
+    scan->sent.push_back({lowering.lower(e), name, e->type, metadata(e)});
     return static_cast<int>(scan->sent.size()) - 1;
   };
   auto argument = [&](int v) { function.arguments.push_back({v, ""}); };
@@ -228,6 +286,11 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
       scan->shape = Shape::kMap;
       for (const auto& a : m.child().output) add(plan::make_ref(a), a.name);
       argument(0);
+      if (dynamic_cast<const plan::BarrierMap*>(&m)) {
+        // All tasks of a barrier stage run at once: here it is one.
+        scan->max_workers = 1;
+        scan->header.barrier = true;
+      }
       if (context_.conf.flag("spark.sql.execution.arrow.pyspark.validateSchema.enabled")) scan->promised = f.type;
       // Without a list of groupings for its child every row is a partition of its own (of a Python data source).
       if (m.groupings.empty()) {

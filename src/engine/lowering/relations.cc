@@ -7,6 +7,7 @@
 #include "engine/error_map.h"
 #include "engine/lowering/plan_lowering.h"
 #include "engine/lowering/row_numbers.h"
+#include "engine/lowering/row_order.h"
 #include "engine/python/extract.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
@@ -57,7 +58,7 @@ ExprPtr cut(const ExprPtr& e, std::vector<ExprPtr>& inner) {
 }  // namespace
 
 LoweredQuery lower(const PlanPtr& original, const Context& context) {
-  PlanPtr plan = python_functions::extract(original, context.conf);
+  PlanPtr plan = with_row_order(python_functions::extract(original, context.conf), context.conf);
   PlanLowering lowering(context);
   LoweredQuery out;
   out.sql = lowering.query(plan);
@@ -77,7 +78,7 @@ std::string lower_expression(const ExprPtr& expression, const Context& context, 
            auto query = lower(plan, context);
            handles->insert(handles->end(), query.handles.begin(), query.handles.end());
            return query.sql;
-         }).lower(expression);
+         }, handles).lower(expression);
 }
 
 // ---- blocks
@@ -89,7 +90,7 @@ Scope PlanLowering::scope_of(const Block& block) {
 }
 
 ExpressionLowering PlanLowering::expressions(const Scope& scope) {
-  return ExpressionLowering(context_, scope, [this](const PlanPtr& plan) { return subquery(plan); });
+  return ExpressionLowering(context_, scope, [this](const PlanPtr& plan) { return subquery(plan); }, &handles_);
 }
 
 std::string PlanLowering::select(const Block& block) const {

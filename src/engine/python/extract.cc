@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/spark_error.h"
+#include "engine/python/lateral.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 #include "python/eval_type.h"
@@ -43,6 +44,13 @@ bool plan_has_functions(const PlanPtr& plan) {
     return !found;
   });
   return found;
+}
+
+bool refers_outside(const Expression& e) {
+  return plan::any_of(e, [](const Expression& x) {
+    auto* ref = plan::try_as<plan::AttributeRef>(x);
+    return ref && ref->outer;
+  });
 }
 
 std::set<plan::ExprId> references(const Expression& e) {
@@ -85,11 +93,18 @@ class Extractor {
   explicit Extractor(const plan::SessionConf& conf) : conf_(conf) {}
 
   PlanPtr rewrite(const PlanPtr& original) {
-    if (auto* j = plan::try_as<plan::Join>(*original); j && j->lateral && calls_table_function(*j->children[1])) return rewrite(lateral(*j));
+    if (auto* j = plan::try_as<plan::Join>(*original); j && j->lateral && calls_table_function(*j->children[1])) return rewrite(without_lateral(*j, conf_));
     if (auto moved = limits_below(original); moved != original) return rewrite(moved);
     PlanPtr p = original->kind == PlanKind::kFilter ? with_filters_below(original) : original;
     auto node = p->clone();
-    for (auto& c : node->children) c = rewrite(c);
+    if (auto* r = plan::try_as<plan::RecursiveCte>(*p)) {
+      node->children[0] = rewrite(node->children[0]);
+      recursive_.insert(r->id);
+      node->children[1] = rewrite(node->children[1]);
+      recursive_.erase(r->id);
+    } else {
+      for (auto& c : node->children) c = rewrite(c);
+    }
     if (node->kind == PlanKind::kCteScope) {
       for (auto& d : static_cast<plan::CteScope&>(*node).definitions) d.plan = rewrite(d.plan);
     }
@@ -236,14 +251,33 @@ class Extractor {
     return std::none_of(f.children.begin(), f.children.end(), [](const ExprPtr& c) { return has_scalar(*c); });
   }
 
-  // Evaluates the scalar functions in these expressions over the child, pass by pass.
+  // Whether the rows cannot be had by a query of their own: they hang on rows of a query around, or on the step of a recursion.
+  bool bound(const plan::LogicalPlan& p) const {
+    if (!plan::outer_references(p).empty()) return true;
+    if (recursive_.empty()) return false;
+    bool reads = false;
+    auto look = [&](auto& self, const plan::LogicalPlan& x) -> void {
+      auto* ref = plan::try_as<plan::CteRef>(x);
+      reads = reads || (ref && recursive_.contains(ref->id));
+      for (const auto& c : x.children) self(self, *c);
+      if (auto* scope = plan::try_as<plan::CteScope>(x)) {
+        for (const auto& d : scope->definitions) self(self, *d.plan);
+      }
+    };
+    look(look, p);
+    return reads;
+  }
+
+  // Evaluates the scalar functions in these expressions over the child, pass by pass. What depends on rows that no pass can see stays
+  // where it is and is computed in place.
   PlanPtr evaluate(PlanPtr child, std::vector<ExprPtr*> expressions) {
+    if (bound(*child)) return child;
     for (;;) {
       std::vector<ExprPtr> functions;
       int kind = 0;
       std::string version;
       auto collect = [&](auto& self, const ExprPtr& e) -> void {
-        if (auto* u = plan::try_as<UserFunction>(*e); u && eval::is_scalar(u->eval_type) && ready(*u)) {
+        if (auto* u = plan::try_as<UserFunction>(*e); u && eval::is_scalar(u->eval_type) && !refers_outside(*u) && ready(*u)) {
           if (functions.empty()) kind = u->eval_type, version = u->python_version;
           else if (eval::is_iterator(kind) || u->eval_type != kind || u->python_version != version) return;
           bool known = plan::is_deterministic(*e) && std::any_of(functions.begin(), functions.end(), [&](const ExprPtr& f) { return same(f, e); });
@@ -377,7 +411,7 @@ class Extractor {
     // A scalar function over results of the aggregate is computed after it.
     auto own = [&](const ExprPtr& e) {
       if (e->kind == ExprKind::kAlias) return false;
-      return e->kind == ExprKind::kAggregate || is_grouped(*e) ||
+      return e->kind == ExprKind::kAggregate || is_grouped(*e) || is_grouping(*e) ||
              std::any_of(a.groupings.begin(), a.groupings.end(), [&](const ExprPtr& g) { return plan::semantic_equals(*g, *e); });
     };
     bool after = std::any_of(a.aggregates.begin(), a.aggregates.end(), [&](const ExprPtr& e) { return scalar_above(e, own); });
@@ -430,20 +464,25 @@ class Extractor {
     bool mixed = false;
     for (const auto& e : a.aggregates) {
       const auto& x = e->children[0];
-      if (is_grouped(*x)) names += (names.empty() ? "" : ", ") + plan::as<UserFunction>(*x).name;
-      else mixed |= x->kind == ExprKind::kAggregate;
+      if (is_grouped(*x)) names += (names.empty() ? "" : ", ") + quote_identifier(plan::as<UserFunction>(*x).name);
+      else mixed |= x->kind == ExprKind::kAggregate && !is_grouping(*x);
     }
     if (mixed) throw analysis_error("INVALID_PANDAS_UDF_PLACEMENT", {{"functionList", names}});
-    if (a.grouping_sets) throw not_built("Python aggregate functions over grouping sets");
     // Scalar functions inside arguments and keys first.
     std::vector<ExprPtr> keys = a.groupings, functions;
     for (const auto& e : a.aggregates) functions.push_back(e->children[0]);
+    const std::vector<ExprPtr> asked = functions;
     std::vector<ExprPtr*> places;
     for (auto& k : keys) places.push_back(&k);
     for (auto& f : functions) places.push_back(&f);
     PlanPtr child = evaluate(a.children[0], places);
     std::vector<ExprPtr> added;
     for (auto& k : keys) k = as_column(k, *child, added);
+    std::vector<ExprPtr> numbers;   // of a.aggregates: what grouping() and grouping_id() are
+    if (a.grouping_sets) {
+      child = expanded(with_added(child, added), a, asked, keys, numbers);
+      added.clear();
+    }
     auto node = std::make_shared<PythonEval>();
     node->over = PythonEval::Over::kGroups;
     node->keys = keys;
@@ -457,9 +496,11 @@ class Extractor {
         for (const auto& x : functions[i]->children) arguments.push_back(as_column(x, *child, added));
         node->functions.push_back(plan::make_alias(plan::with_children(functions[i], std::move(arguments)), "agg", true, plan::next_expr_id()));
         results.push_back(plan::make_ref(attribute(node->functions.back())));
+      } else if (i < numbers.size() && numbers[i]) {
+        results.push_back(numbers[i]);
       } else {
         for (size_t k = 0; k < a.groupings.size() && results.size() == i; ++k) {
-          if (plan::semantic_equals(*a.groupings[k], *a.aggregates[i]->children[0])) results.push_back(keys[k]);
+          if (plan::semantic_equals(*a.groupings[k], *asked[i])) results.push_back(keys[k]);
         }
         if (results.size() == i) throw internal_error("an output of an aggregate is no key");
       }
@@ -474,6 +515,75 @@ class Extractor {
     std::vector<ExprPtr> list;
     for (size_t i = 0; i < results.size(); ++i) list.push_back(plan::make_alias(results[i], a.output[i].name, true, a.output[i].id));
     return plan::make_project(node, std::move(list));
+  }
+
+  static bool is_grouping(const Expression& e) {
+    auto* call = plan::try_as<plan::Call>(e);
+    auto* aggregate = plan::try_as<plan::AggregateCall>(e);
+    std::string_view name = call ? std::string_view(call->name) : aggregate ? std::string_view(aggregate->name) : "";
+    return name == "grouping" || name == "grouping_id";
+  }
+
+  // Each row once for every grouping set, keys that are not in the set null there. keys: of the groupings, then of the sets.
+  // Source: Expand.
+  PlanPtr expanded(const PlanPtr& child, const plan::Aggregate& a, const std::vector<ExprPtr>& asked, std::vector<ExprPtr>& keys, std::vector<ExprPtr>& numbers) {
+    const size_t n = a.groupings.size();
+    auto sets = std::make_shared<plan::Values>();
+    auto column = [&](const std::string& name, plan::TypeId type) {
+      plan::Attribute c;
+      c.id = plan::next_expr_id();
+      c.name = name;
+      c.type = type;
+      c.nullable = false;
+      sets->output.push_back(c);
+      return plan::make_ref(c);
+    };
+    // The number of the set, for each grouping whether it is left out, then what is asked for.
+    auto set_number = column("set", plan::TypeId::kInt);
+    std::vector<ExprPtr> left_out;
+    for (size_t k = 0; k < n; ++k) left_out.push_back(column("left_out", plan::TypeId::kBoolean));
+    numbers.assign(asked.size(), nullptr);
+    for (size_t i = 0; i < asked.size(); ++i) {
+      if (is_grouping(*asked[i])) numbers[i] = column("grouping", asked[i]->type.id());
+    }
+    for (size_t s = 0; s < a.grouping_sets->size(); ++s) {
+      const auto& set = (*a.grouping_sets)[s];
+      std::vector<bool> out(n);
+      for (size_t k = 0; k < n; ++k) out[k] = std::find(set.begin(), set.end(), static_cast<int>(k)) == set.end();
+      std::vector<ExprPtr> row = {plan::make_int(static_cast<int32_t>(s))};
+      for (size_t k = 0; k < n; ++k) row.push_back(plan::make_literal(plan::TypeId::kBoolean, plan::Value{static_cast<bool>(out[k])}));
+      for (size_t i = 0; i < asked.size(); ++i) {
+        if (!numbers[i]) continue;
+        int64_t bits = 0;
+        auto add = [&](size_t k) { bits = bits << 1 | (out[k] ? 1 : 0); };
+        for (const auto& c : asked[i]->children) {
+          size_t k = 0;
+          while (k < n && !plan::semantic_equals(*a.groupings[k], *c)) ++k;
+          if (k == n) throw internal_error("grouping() of what is no grouping");
+          add(k);
+        }
+        if (asked[i]->children.empty()) {
+          for (size_t k = 0; k < n; ++k) add(k);
+        }
+        row.push_back(plan::make_literal(asked[i]->type, plan::Value{bits}));
+      }
+      sets->rows.push_back(std::move(row));
+    }
+    auto cross = std::make_shared<plan::Join>();
+    cross->type = plan::JoinType::kCross;
+    cross->children = {child, sets};
+    cross->output = child->output;
+    cross->output.insert(cross->output.end(), sets->output.begin(), sets->output.end());
+    auto list = refs_of(cross->output);
+    for (size_t k = 0; k < n; ++k) {
+      list.push_back(plan::make_alias(builtin("if", {left_out[k], plan::make_null(keys[k]->type), keys[k]}), "key", true, plan::next_expr_id()));
+      keys[k] = plan::make_ref(attribute(list.back()));
+    }
+    keys.push_back(set_number);
+    for (const auto& x : numbers) {
+      if (x) keys.push_back(x);
+    }
+    return plan::make_project(cross, std::move(list));
   }
 
   // ---- windows
@@ -631,102 +741,8 @@ class Extractor {
     return plan::make_project(node, std::move(list));
   }
 
-  // Whether it is a call of a table function, or one in it takes columns of the query around.
-  static bool calls_table_function(const plan::LogicalPlan& p) {
-    if (auto* g = plan::try_as<plan::Generate>(p)) {
-      auto* f = plan::try_as<UserFunction>(*g->generator);
-      if (f && eval::is_table(f->eval_type) && (g->child().kind == PlanKind::kOneRow || refers_outside(*f))) return true;
-    }
-    if (p.kind == PlanKind::kProject || p.kind == PlanKind::kFilter) return calls_table_function(p.child());
-    return refers_to_table_function(p);
-  }
-  static bool refers_to_table_function(const plan::LogicalPlan& p) {
-    if (auto* g = plan::try_as<plan::Generate>(p)) {
-      auto* f = plan::try_as<UserFunction>(*g->generator);
-      if (f && eval::is_table(f->eval_type) && refers_outside(*f)) return true;
-    }
-    return std::any_of(p.children.begin(), p.children.end(), [](const PlanPtr& c) { return refers_to_table_function(*c); });
-  }
-  static bool refers_outside(const Expression& e) {
-    return plan::any_of(e, [](const Expression& x) {
-      auto* ref = plan::try_as<plan::AttributeRef>(x);
-      return ref && ref->outer;
-    });
-  }
-
-  // A lateral join with a table function's rows: the function runs over the rows of the left side. Source: OptimizeOneRowRelationSubquery.
-  PlanPtr lateral(const plan::Join& j) {
-    const bool outer = j.type == plan::JoinType::kLeftOuter;
-    if (outer && j.condition) throw not_built("LEFT JOIN LATERAL with a Python table function and a condition");
-    PlanPtr out = over(j.children[0], j.children[1], outer);
-    if (j.condition) out = plan::make_filter(out, j.condition);
-    std::vector<ExprPtr> list;
-    for (const auto& a : j.output) list.push_back(plan::make_ref(a));
-    return plan::make_project(out, std::move(list));
-  }
-
-  // The rows of `right` for each row of `left`, beside it.
-  PlanPtr over(const PlanPtr& left, const PlanPtr& right, bool outer) {
-    const auto ids = output_ids(*left);
-    auto own = [&](const ExprPtr& e) {
-      return plan::transform(e, [&](const ExprPtr& x) -> ExprPtr {
-        if (x->kind == ExprKind::kSubquery) throw not_built("a subquery beside a Python table function in a LATERAL query");
-        auto* ref = plan::try_as<plan::AttributeRef>(*x);
-        if (!ref || !ref->outer || !ids.contains(ref->id)) return nullptr;
-        auto copy = std::make_shared<plan::AttributeRef>(*ref);
-        copy->outer = false;
-        return copy;
-      });
-    };
-    switch (right->kind) {
-      case PlanKind::kOneRow: return left;
-      case PlanKind::kProject: {
-        const auto& p = plan::as<plan::Project>(*right);
-        bool renames = std::all_of(p.expressions.begin(), p.expressions.end(), [](const ExprPtr& e) {
-          return (e->kind == ExprKind::kAlias ? e->children[0] : e)->kind == ExprKind::kAttribute;
-        });
-        if (outer && !renames) break;
-        PlanPtr below = over(left, p.children[0], outer);
-        auto list = refs_of(left->output);
-        for (const auto& e : p.expressions) list.push_back(own(e));
-        return plan::make_project(below, std::move(list));
-      }
-      case PlanKind::kFilter: {
-        if (outer) break;
-        return plan::make_filter(over(left, right->children[0], outer), own(plan::as<plan::Filter>(*right).condition));
-      }
-      case PlanKind::kGenerate: {
-        const auto& g = plan::as<plan::Generate>(*right);
-        PlanPtr below;
-        if (g.children[0]->kind == PlanKind::kOneRow) {
-          below = left;
-        } else if (plan::outer_references(*g.children[0]).empty()) {
-          if (outer) break;
-          // Rows of a TABLE argument, for each row of the left side.
-          auto cross = std::make_shared<plan::Join>();
-          cross->type = plan::JoinType::kCross;
-          cross->children = {left, g.children[0]};
-          cross->output = left->output;
-          cross->output.insert(cross->output.end(), g.children[0]->output.begin(), g.children[0]->output.end());
-          below = cross;
-        } else {
-          if (outer) break;
-          below = over(left, g.children[0], outer);
-        }
-        auto node = std::make_shared<plan::Generate>(g);
-        node->children = {below};
-        node->generator = own(g.generator);
-        node->outer = g.outer || outer;
-        node->output = below->output;
-        node->output.insert(node->output.end(), g.generator_output.begin(), g.generator_output.end());
-        return node;
-      }
-      default: break;
-    }
-    throw not_built("this shape of a LATERAL query over a Python table function");
-  }
-
   const plan::SessionConf& conf_;
+  std::set<int64_t> recursive_;   // recursive queries in whose step we are
 };
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <arrow/array.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
+#include <arrow/util/key_value_metadata.h>
+
+#include <nlohmann/json.hpp>
 
 #include "base/spark_error.h"
 #include "duckdb.hpp"
@@ -23,8 +26,25 @@ constexpr size_t kGroups = 1000;
 
 plan::DataType struct_of(const std::vector<Column>& columns, size_t from, size_t to) {
   std::vector<plan::StructField> fields;
-  for (size_t i = from; i < to; ++i) fields.push_back(plan::make_field(columns[i].name, columns[i].type, true));
+  for (size_t i = from; i < to; ++i) {
+    fields.push_back(plan::make_field(columns[i].name, columns[i].type, true));
+    fields.back().metadata = columns[i].metadata;
+  }
   return plan::DataType::structure(std::move(fields));
+}
+// The fields as Spark's ArrowUtils makes them: with what the columns' metadata say.
+std::shared_ptr<arrow::Schema> with_metadata(const std::shared_ptr<arrow::Schema>& schema, const plan::DataType& type) {
+  arrow::FieldVector fields = schema->fields();
+  bool any = false;
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const auto& metadata = type.fields()[i].metadata;
+    if (metadata.empty() || metadata == "{}") continue;
+    auto parsed = nlohmann::ordered_json::parse(metadata, nullptr, false);  // the client may have put spaces into it
+    auto own = arrow::key_value_metadata({"SPARK::metadata::json"}, {parsed.is_discarded() ? metadata : parsed.dump()});
+    fields[i] = fields[i]->WithMetadata(fields[i]->metadata() ? fields[i]->metadata()->Merge(*own) : own);
+    any = true;
+  }
+  return any ? arrow::schema(std::move(fields), schema->metadata()) : schema;
 }
 }  // namespace
 
@@ -68,7 +88,7 @@ InputQuery::InputQuery(const PythonScan& scan, const std::vector<size_t>& pass, 
   for (size_t side = 0; side < (scan.shape == Shape::kCogroups ? 2u : 1u); ++side) {
     auto type = side_type(side);
     exports_.push_back(std::make_unique<ArrowExport>(type, scan.zone, scan.large_types, *connection_->context));
-    auto schema = exports_.back()->schema();
+    auto schema = with_metadata(exports_.back()->schema(), type);
     if (python::eval_type::is_wrapped(scan.header.eval_type)) schema = arrow::schema({arrow::field("struct", arrow::struct_(schema->fields()))});
     schemas_.push_back(schema);
     auto view = std::make_unique<duckdb::DataChunk>();
@@ -141,7 +161,10 @@ bool InputQuery::fetch() {
 }
 
 std::shared_ptr<arrow::RecordBatch> InputQuery::wrapped(const std::shared_ptr<arrow::RecordBatch>& batch, size_t side) const {
-  if (!python::eval_type::is_wrapped(scan_.header.eval_type)) return batch;
+  if (!python::eval_type::is_wrapped(scan_.header.eval_type)) {
+    if (batch->schema()->Equals(*schemas_[side], true)) return batch;
+    return arrow::RecordBatch::Make(schemas_[side], batch->num_rows(), batch->column_data());
+  }
   std::vector<std::shared_ptr<arrow::ArrayData>> children;
   for (int i = 0; i < batch->num_columns(); ++i) children.push_back(batch->column_data(i));
   auto data = arrow::ArrayData::Make(schemas_[side]->field(0)->type(), batch->num_rows(), {nullptr}, std::move(children), 0);

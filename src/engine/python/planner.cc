@@ -82,6 +82,7 @@ Planner::Planner(const std::shared_ptr<Runtime>& runtime, const plan::SessionCon
   header.includes = runtime_->includes;
   header.archives = runtime_->archives;
   header.environment = environment_ = worker_environment(*runtime_, conf);
+  header.cpu_seconds = cpu_seconds(conf);
   if (auto profiler = conf.find("spark.sql.pyspark.dataSource.profiler")) header.conf["spark.sql.pyspark.dataSource.profiler"] = *profiler;
   worker_ = runtime_->pool->take(runtime_->environment);
   worker_->interrupted = [runtime] { return runtime->interrupted(); };

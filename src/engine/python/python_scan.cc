@@ -24,6 +24,7 @@
 #include "engine/database.h"
 #include "engine/error_map.h"
 #include "engine/python/input_query.h"
+#include "engine/python/result_rows.h"
 #include "engine/python/task.h"
 #include "engine/storage_bridge.h"
 #include "engine/type_mapping.h"
@@ -61,20 +62,16 @@ struct GlobalState : duckdb::GlobalTableFunctionState {
 };
 
 struct LocalState : duckdb::LocalTableFunctionState {
-  explicit LocalState(duckdb::ClientContext& c) : context(c) {}
+  explicit LocalState(duckdb::ClientContext& c) : context(c), result(c) {}
   duckdb::ClientContext& context;
   std::unique_ptr<Task> task;
   bool input_done = false, done = false;
   size_t ahead = 0;                       // batches sent and not yet answered
   std::deque<PassRows> pass;              // rows sent and not yet answered
   // The batch of results being handed out.
-  std::shared_ptr<duckdb::ArrowArrayWrapper> result;
-  duckdb::ArrowSchemaWrapper result_schema;
-  duckdb::ArrowTableSchema result_types;
-  std::unique_ptr<duckdb::ArrowScanLocalState> result_scan;
-  idx_t result_rows = 0, result_at = 0;
+  ResultRows result;
   PassRows row;                           // kTable: whose results are handed out
-  duckdb::DataChunk converted, gathered;
+  duckdb::DataChunk gathered;
   idx_t batch_index = 0;
 };
 
@@ -121,84 +118,10 @@ duckdb::unique_ptr<duckdb::LocalTableFunctionState> init_local(duckdb::Execution
 
 // ---- results
 
-std::string type_text(const std::shared_ptr<arrow::DataType>& t) { return t->ToString(); }
-
-// Source: DataType.equalsIgnoreCompatibleNullability.
-bool keeps_promise(const plan::DataType& actual, const plan::DataType& promised) {
-  using plan::TypeId;
-  if (actual.id() != promised.id()) return false;
-  switch (promised.id()) {
-    case TypeId::kArray: return (promised.contains_null() || !actual.contains_null()) && keeps_promise(actual.element(), promised.element());
-    case TypeId::kMap:
-      return (promised.contains_null() || !actual.contains_null()) && keeps_promise(actual.key(), promised.key()) && keeps_promise(actual.value(), promised.value());
-    case TypeId::kStruct:
-      if (actual.fields().size() != promised.fields().size()) return false;
-      for (size_t i = 0; i < promised.fields().size(); ++i) {
-        const auto &a = actual.fields()[i], &p = promised.fields()[i];
-        if (a.name != p.name || (a.nullable && !p.nullable) || !keeps_promise(a.type(), p.type())) return false;
-      }
-      return true;
-    case TypeId::kUdt: return true;
-    default: return actual.same_type(promised);
-  }
-}
-
-// The columns of a batch of results in DuckDB's layout.
+// Takes a batch of results; of a table function it belongs to a row.
 void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<arrow::RecordBatch>& batch) {
-  std::vector<std::shared_ptr<arrow::ArrayData>> columns;
-  if (python::eval_type::is_struct_result(scan.header.eval_type)) {
-    if (batch->num_columns() < 1 || batch->column(0)->type_id() != arrow::Type::STRUCT) {
-      throw SparkError::Plain(ErrorKind::kPython, "The Python function returned " + batch->schema()->ToString() + " where a struct is due.");
-    }
-    if (scan.promised) {
-      auto actual = from_arrow(*batch->column(0)->type());
-      if (!keeps_promise(actual, *scan.promised)) {
-        throw SparkError(ErrorKind::kSpark, "ARROW_TYPE_MISMATCH",
-                         {{"operation", scan.header.eval_type == python::eval_type::kMapArrowIter ? "SQL_MAP_ARROW_ITER_UDF" : "SQL_MAP_PANDAS_ITER_UDF"},
-                          {"outputTypes", scan.promised->sql()},
-                          {"actualDataTypes", actual.sql()}});
-      }
-    }
-    auto flat = std::static_pointer_cast<arrow::StructArray>(batch->column(0))->Flatten();
-    if (!flat.ok()) throw internal_error("Arrow: " + flat.status().ToString());
-    for (const auto& c : *flat) columns.push_back(c->data());
-  } else {
-    for (int i = 0; i < batch->num_columns(); ++i) columns.push_back(batch->column_data(i));
-  }
-  if (columns.size() < scan.results.size()) {
-    throw SparkError::Plain(ErrorKind::kPython, "The Python function returned " + std::to_string(columns.size()) + " columns where " +
-                                                    std::to_string(scan.results.size()) + " are due.");
-  }
-  columns.resize(scan.results.size());
-  arrow::FieldVector fields;
-  for (size_t i = 0; i < columns.size(); ++i) {
-    try {
-      columns[i] = fit_to_duckdb(columns[i], scan.results[i]);
-    } catch (const SparkError&) {
-      throw SparkError(ErrorKind::kSpark, "ARROW_TYPE_MISMATCH",
-                       {{"operation", "Python function"}, {"outputTypes", scan.results[i].sql()}, {"actualDataTypes", type_text(columns[i]->type)}});
-    }
-    fields.push_back(arrow::field("c" + std::to_string(i), columns[i]->type));
-  }
-  int64_t rows = batch->num_rows();
-  if (scan.shape == Shape::kTable && scan.outer && rows == 0 && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; })) {
-    // The row has no results and stays.
-    rows = 1;
-    for (auto& c : columns) {
-      auto nulls = arrow::MakeArrayOfNull(c->type, 1);
-      if (!nulls.ok()) throw internal_error("Arrow: " + nulls.status().ToString());
-      c = (*nulls)->data();
-    }
-  }
-  auto fitted = arrow::RecordBatch::Make(arrow::schema(fields), rows, columns);
-  l.result = std::make_shared<duckdb::ArrowArrayWrapper>();
-  l.result_schema = duckdb::ArrowSchemaWrapper();
-  auto status = arrow::ExportRecordBatch(*fitted, reinterpret_cast<::ArrowArray*>(&l.result->arrow_array), reinterpret_cast<::ArrowSchema*>(&l.result_schema.arrow_schema));
-  if (!status.ok()) throw internal_error("Arrow: " + status.ToString());
-  l.result_types = duckdb::ArrowTableSchema();
-  duckdb::ArrowTableFunction::PopulateArrowTableSchema(l.context, l.result_types, l.result_schema.arrow_schema);
-  l.result_scan = std::make_unique<duckdb::ArrowScanLocalState>(duckdb::make_uniq<duckdb::ArrowArrayWrapper>(), l.context);
-  l.result_scan->chunk = duckdb::shared_ptr<duckdb::ArrowArrayWrapper>(new duckdb::ArrowArrayWrapper(std::move(*l.result)));
+  const bool stays = scan.shape == Shape::kTable && scan.outer && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; });
+  l.result.take(scan, batch, stays);
   if (scan.shape == Shape::kTable) {
     // A batch belongs to the next row; what comes after the last row's is of terminate() and stands beside the last row.
     while (!l.pass.empty() && l.pass.front().count == 0) l.pass.pop_front();
@@ -210,27 +133,6 @@ void take_result(const PythonScan& scan, LocalState& l, const std::shared_ptr<ar
       if (--front.count == 0 && front.last && l.ahead > 0) --l.ahead;
     }
   }
-  l.result_rows = static_cast<idx_t>(rows);
-  l.result_at = 0;
-}
-
-// The next rows of the result, at most limit, in l.converted.
-idx_t convert(const PythonScan& scan, LocalState& l, idx_t limit) {
-  idx_t rows = std::min<idx_t>({limit, l.result_rows - l.result_at, STANDARD_VECTOR_SIZE});
-  if (l.converted.ColumnCount() == 0 && !scan.results.empty()) {
-    duckdb::vector<duckdb::LogicalType> types;
-    for (const auto& t : scan.results) types.push_back(to_duckdb(t));
-    l.converted.Initialize(duckdb::Allocator::Get(l.context), types);
-  }
-  l.converted.Reset();
-  l.converted.SetCardinality(rows);
-  if (!scan.results.empty()) {
-    l.result_scan->Reset();
-    l.result_scan->chunk_offset = l.result_at;
-    duckdb::ArrowTableFunction::ArrowToDuckDB(*l.result_scan, l.result_types.GetColumns(), l.converted, false);
-  }
-  l.result_at += rows;
-  return rows;
 }
 
 void fill(const PythonScan& scan, const GlobalState& g, LocalState& l, const PassRows* pass, idx_t rows, duckdb::DataChunk& output) {
@@ -248,7 +150,7 @@ void fill(const PythonScan& scan, const GlobalState& g, LocalState& l, const Pas
         to.Slice(from, same, rows);
       }
     } else if (c - scan.pass.size() < scan.results.size()) {
-      to.Reference(l.converted.data[c - scan.pass.size()]);
+      to.Reference(l.result.chunk().data[c - scan.pass.size()]);
     } else {
       to.Reference(duckdb::Value(to.GetType()));  // a plan that wants the number of rows only
     }
@@ -258,14 +160,14 @@ void fill(const PythonScan& scan, const GlobalState& g, LocalState& l, const Pas
 
 // Hands out rows of the result at hand. false: there are none.
 bool emit(const PythonScan& scan, const GlobalState& g, LocalState& l, duckdb::DataChunk& output) {
-  while (l.result_at < l.result_rows) {
+  while (l.result.left() > 0) {
     if (!g.input->passes()) {
-      idx_t rows = convert(scan, l, STANDARD_VECTOR_SIZE);
+      idx_t rows = l.result.convert(scan, STANDARD_VECTOR_SIZE);
       fill(scan, g, l, nullptr, rows, output);
       return true;
     }
     if (scan.shape == Shape::kTable) {
-      idx_t rows = convert(scan, l, STANDARD_VECTOR_SIZE);
+      idx_t rows = l.result.convert(scan, STANDARD_VECTOR_SIZE);
       fill(scan, g, l, nullptr, rows, output);
       return true;
     }
@@ -275,7 +177,7 @@ bool emit(const PythonScan& scan, const GlobalState& g, LocalState& l, duckdb::D
       l.pass.pop_front();
       continue;
     }
-    idx_t rows = convert(scan, l, front.count);
+    idx_t rows = l.result.convert(scan, front.count);
     l.batch_index = front.batch;
     fill(scan, g, l, &front, rows, output);
     front.from += rows;
@@ -308,7 +210,7 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
   for (;;) {
     output.Reset();
     // What is put together has one batch number.
-    if (l.gathered.size() > 0 && l.result_at < l.result_rows && scan.shape == Shape::kRows && next_batch(l) != l.batch_index && gathered()) return;
+    if (l.gathered.size() > 0 && l.result.left() > 0 && scan.shape == Shape::kRows && next_batch(l) != l.batch_index && gathered()) return;
     if (emit(scan, g, l, output)) {
       if (output.size() >= STANDARD_VECTOR_SIZE / 4 && l.gathered.size() == 0) return;
       if (l.gathered.ColumnCount() == 0) l.gathered.Initialize(duckdb::Allocator::Get(l.context), output.GetTypes());

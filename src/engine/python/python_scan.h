@@ -72,6 +72,7 @@ struct Column {
   std::string sql;       // over the columns of the query
   std::string name;      // the field's name for Python
   plan::DataType type;
+  std::string metadata = {};  // of the field, JSON
 };
 
 struct PythonScan {
@@ -89,6 +90,7 @@ struct PythonScan {
   std::optional<plan::DataType> promised;   // kMap: the struct that what comes back must be, names and nullability included
   bool iterator = false;              // one call sees all batches: results need not follow each
   bool outer = false;                 // kTable: a row without results comes once, with nulls
+  bool marked = false;                // … and the last of results is false there, true in what the function gave
   python::TaskHeader header;
   std::shared_ptr<python::TableFunction> table_function;
   std::shared_ptr<Runtime> runtime;
@@ -97,7 +99,7 @@ struct PythonScan {
   int64_t max_rows = 10000, max_bytes = 64 << 20;   // of a batch
   int64_t idle_timeout_ms = 0;
   int64_t max_workers = 0;            // 0: as many as threads
-  bool task_per_batch = false;        // kMap: each batch is a task of its own
+  bool task_per_batch = false;        // kMap, kRows: each batch is a task of its own
 };
 
 // Registers the table function. Once per database.

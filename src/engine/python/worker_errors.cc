@@ -1,5 +1,6 @@
 #include "engine/python/worker_errors.h"
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -13,6 +14,7 @@
 namespace tarn::engine::python_functions {
 
 namespace {
+constexpr const char* kCpuSeconds = "spark.tarn.python.cpuSeconds";
 constexpr const char* kFaultHandler = "PYTHON_FAULTHANDLER_DIR";
 }
 
@@ -33,8 +35,22 @@ int64_t idle_timeout_ms(const plan::SessionConf& conf) {
   return conf.flag("spark.sql.execution.pyspark.udf.killOnIdleTimeout") ? conf.integer("spark.sql.execution.pyspark.udf.idleTimeoutSeconds") : 0;
 }
 
+int64_t cpu_seconds(const plan::SessionConf& conf) {
+  auto set = conf.find(kCpuSeconds);
+  if (!set || set->empty()) return 0;
+  int64_t seconds = 0;
+  auto [end, error] = std::from_chars(set->data(), set->data() + set->size(), seconds);
+  if (error != std::errc() || end != set->data() + set->size() || seconds < 0 || seconds > INT32_MAX)
+    throw SparkError::Plain(ErrorKind::kIllegalArgument, std::string(kCpuSeconds) + " should be a number of seconds, but was " + *set);
+  return seconds;
+}
+
 SparkError worker_died(python::Worker& worker, const std::map<std::string, std::string>& environment) {
-  std::string text = "Python worker exited unexpectedly (crashed): " + worker.death() + ".";
+  const std::string death = worker.death();
+  if (death.find("CPU time") != std::string::npos) {
+    return SparkError::Plain(ErrorKind::kPython, "Python worker was killed: it has used more CPU time than " + std::string(kCpuSeconds) + " allows.");
+  }
+  std::string text = "Python worker exited unexpectedly (crashed): " + death + ".";
   auto faults = environment.find(kFaultHandler);
   if (faults == environment.end()) {
     text += " Consider setting 'spark.sql.execution.pyspark.udf.faulthandler.enabled' or 'spark.python.worker.faulthandler.enabled' configuration to "

@@ -22,6 +22,8 @@ struct Runtime;
 std::map<std::string, std::string> worker_environment(const Runtime& runtime, const plan::SessionConf& conf);
 // How long a worker may keep silent; 0: for ever.
 int64_t idle_timeout_ms(const plan::SessionConf& conf);
+// CPU time that a task may use, spark.tarn.python.cpuSeconds; 0: as much as it likes. Throws SparkError if the value is no number of seconds.
+int64_t cpu_seconds(const plan::SessionConf& conf);
 // Ends the process. environment: of worker_environment().
 SparkError worker_died(python::Worker& worker, const std::map<std::string, std::string>& environment);
 SparkError worker_idle(int64_t timeout_ms);
