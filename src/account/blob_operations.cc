@@ -8,10 +8,10 @@
 
 #include "account/digest.h"
 #include "account/exchange.h"
-#include "account/xml.h"
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/io_error.h"
+#include "base/xml.h"
 
 namespace tarn::account {
 namespace {
@@ -151,8 +151,8 @@ void put_block(Exchange& x) {
   auto there = x.store.find(x.address.container, x.address.path);
   if (there && there->directory) throw StorageError("PathConflict");
   require_lease(there ? there->properties.lease : Lease(), x.lease_id(), now_ms(), false);
-  auto staged_blocks = x.store.blocks(x.address.container, x.address.path);
-  if (!staged_blocks.empty() && base64_decode(staged_blocks[0].id)->size() != base64_decode(id)->size()) {
+  auto other = x.store.any_block(x.address.container, x.address.path);
+  if (other && base64_decode(*other)->size() != base64_decode(id)->size()) {
     throw StorageError("InvalidBlockId", "all block IDs of a blob have the same length");
   }
   Staged staged = x.store.stage();
@@ -171,8 +171,7 @@ void put_block_list(Exchange& x) {
     md5.add(body);
     if (base64_encode(md5.finish()) != wanted) throw StorageError("Md5Mismatch");
   }
-  XmlNode root = parse_xml(body);
-  if (root.name != "BlockList") throw StorageError("InvalidXmlDocument");
+  XmlElement root = parse_document(body, "BlockList");
   if (root.children.size() > kMaxBlocks) throw StorageError("BlockCountExceedsLimit");
   auto guard = x.store.lock(x.address.container);
   x.store.require_container(x.address.container);

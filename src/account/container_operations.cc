@@ -5,8 +5,8 @@
 
 #include "account/digest.h"
 #include "account/exchange.h"
-#include "account/xml.h"
 #include "base/encoding.h"
+#include "base/xml.h"
 
 namespace tarn::account {
 namespace {
@@ -97,6 +97,11 @@ void show_container_headers(Exchange& x, const ContainerProperties& p) {
   if (!p.metadata.empty()) x.set("x-ms-properties", properties_of_metadata(p.metadata));
 }
 
+// As each of the two services writes it.
+MetadataMap container_metadata(const Exchange& x) {
+  return x.query("resource") == "filesystem" ? metadata_of_properties(x.header("x-ms-properties")) : metadata_headers(x.request.headers);
+}
+
 std::vector<std::string> page_of_containers(Exchange& x, const std::string& after, size_t limit, bool* more) {
   std::vector<std::string> out;
   std::string prefix = x.query("prefix");
@@ -120,7 +125,7 @@ void list_containers(Exchange& x) {
   std::string marker = x.query("marker");
   auto names = page_of_containers(x, key_of_marker(marker, "marker"), limit, &more);
   bool metadata = includes(x.query("include"), "metadata");
-  std::string out = "<EnumerationResults ServiceEndpoint=\"" + xml_escaped((x.request.tls ? "https://" : "http://") + x.header("Host") + "/") + "\">";
+  std::string out = "<EnumerationResults ServiceEndpoint=\"" + xml_escape((x.request.tls ? "https://" : "http://") + x.header("Host") + "/") + "\">";
   if (!x.query("prefix").empty()) out += xml_element("Prefix", x.query("prefix"));
   if (!marker.empty()) out += xml_element("Marker", marker);
   out += xml_element("MaxResults", std::to_string(limit)) + "<Containers>";
@@ -150,7 +155,7 @@ void create_container(Exchange& x) {
   p.name = x.address.container;
   check_container_name(p.name);
   if (!x.header("x-ms-blob-public-access").empty()) throw StorageError("FeatureNotSupported", "public access is not permitted on this account");
-  p.metadata = x.query("resource") == "filesystem" ? metadata_of_properties(x.header("x-ms-properties")) : metadata_headers(x.request.headers);
+  p.metadata = container_metadata(x);
   p.etag = new_etag();
   p.modified_ms = now_ms();
   auto guard = x.store.lock(p.name);
@@ -178,18 +183,7 @@ void set_container_metadata(Exchange& x) {
   auto guard = x.store.lock(x.address.container);
   auto p = x.store.require_container(x.address.container);
   check_container_change(x, p);
-  p.metadata = metadata_headers(x.request.headers);
-  p.etag = new_etag();
-  p.modified_ms = now_ms();
-  x.store.update_container(p);
-  show_version(x, p.etag, p.modified_ms);
-}
-
-void set_file_system_properties(Exchange& x) {
-  auto guard = x.store.lock(x.address.container);
-  auto p = x.store.require_container(x.address.container);
-  check_container_change(x, p);
-  p.metadata = metadata_of_properties(x.header("x-ms-properties"));
+  p.metadata = container_metadata(x);
   p.etag = new_etag();
   p.modified_ms = now_ms();
   x.store.update_container(p);
@@ -215,12 +209,11 @@ void set_container_acl(Exchange& x) {
   std::vector<AccessPolicy> policies;
   std::string body = small_body(x, 64 << 10);
   if (!body.empty()) {
-    XmlNode root = parse_xml(body);
-    if (root.name != "SignedIdentifiers") throw StorageError("InvalidXmlDocument");
+    XmlElement root = parse_document(body, "SignedIdentifiers");
     for (const auto& s : root.children) {
       AccessPolicy a;
       a.id = s.text_of("Id");
-      if (const XmlNode* policy = s.child("AccessPolicy")) a.start = policy->text_of("Start"), a.expiry = policy->text_of("Expiry"), a.permission = policy->text_of("Permission");
+      if (const XmlElement* policy = s.find("AccessPolicy")) a.start = policy->text_of("Start"), a.expiry = policy->text_of("Expiry"), a.permission = policy->text_of("Permission");
       if (s.name != "SignedIdentifier" || a.id.empty() || a.id.size() > 64) throw StorageError("InvalidXmlDocument");
       for (const auto& t : {a.start, a.expiry}) {
         if (!t.empty() && !parse_sas_time(t)) throw StorageError("InvalidXmlDocument");
@@ -298,8 +291,8 @@ void list_blobs(Exchange& x) {
     reachable = false;
   }
   if (reachable) listed = x.store.list(x.address.container, r, &more);
-  std::string out = "<EnumerationResults ServiceEndpoint=\"" + xml_escaped((x.request.tls ? "https://" : "http://") + x.header("Host") + "/") +
-                    "\" ContainerName=\"" + xml_escaped(x.address.container) + "\">";
+  std::string out = "<EnumerationResults ServiceEndpoint=\"" + xml_escape((x.request.tls ? "https://" : "http://") + x.header("Host") + "/") +
+                    "\" ContainerName=\"" + xml_escape(x.address.container) + "\">";
   if (!prefix.empty()) out += xml_element("Prefix", prefix);
   if (!marker.empty()) out += xml_element("Marker", marker);
   out += xml_element("MaxResults", std::to_string(r.limit));
@@ -379,10 +372,10 @@ void account_information(Exchange& x) {
 void user_delegation_key(Exchange& x) {
   if (x.grant.kind != Grant::Kind::kToken) throw StorageError("AuthenticationFailed", "a user delegation key is given to bearer tokens only");
   if (x.grant.caller.role == Role::kNone) throw StorageError("AuthorizationPermissionMismatch");
-  XmlNode root = parse_xml(small_body(x, 16 << 10));
+  XmlElement root = parse_document(small_body(x, 16 << 10), "KeyInfo");
   std::string start = root.text_of("Start"), expiry = root.text_of("Expiry");
   auto from = parse_sas_time(start), to = parse_sas_time(expiry);
-  if (root.name != "KeyInfo" || !to || (!start.empty() && !from)) throw StorageError("InvalidXmlDocument");
+  if (!to || (!start.empty() && !from)) throw StorageError("InvalidXmlDocument");
   int64_t now = now_ms();
   if (*to <= now || (from && *from >= *to) || *to > now + 7LL * 86400 * 1000 + 60'000) {
     throw StorageError("InvalidXmlDocument", "a key is valid for at most 7 days from now");

@@ -67,6 +67,7 @@ void create_path(Exchange& x) {
     if (there) {
       // A directory that is there stays, with what lies in it; only its properties are set anew.
       entry = *there;
+      set_access(x, true, kDefaultUmask, entry.properties);
     } else {
       Properties made = new_properties(x, parent_entry(x, x.address.path), true);
       x.store.make_directories(x.address.container, x.address.path, [&](const Entry&) { return made; });
@@ -232,25 +233,8 @@ void set_access_control(Exchange& x) {
   auto guard = x.store.lock(x.address.container);
   Entry entry = x.require_entry();
   x.check_change(entry);
-  bool has_acl = x.has_header("x-ms-acl"), has_mode = x.has_header("x-ms-permissions");
-  if (has_acl && has_mode) throw StorageError("InvalidHeaderValue", "x-ms-acl and x-ms-permissions exclude each other");
-  if (x.has_header("x-ms-owner") || x.has_header("x-ms-group")) x.grant.require('o', "o");
   Properties& p = entry.properties;
-  if (has_acl) {
-    Acl acl = Acl::parse(x.header("x-ms-acl"));
-    if (acl.has_default() && !entry.directory) throw StorageError("InvalidInput", "only directories have default entries");
-    acl.complete();
-    p.acl = acl.text();
-  }
-  if (has_mode) {
-    bool sticky = false;
-    Acl acl = Acl::parse(p.acl);
-    acl.set_mode(Acl::parse_mode(x.header("x-ms-permissions"), &sticky));
-    if (sticky) throw StorageError("FeatureNotSupported", "the sticky bit is not kept");
-    p.acl = acl.text();
-  }
-  if (x.has_header("x-ms-owner")) p.owner = x.header("x-ms-owner");
-  if (x.has_header("x-ms-group")) p.group = x.header("x-ms-group");
+  set_access(x, entry.directory, 0, p);
   touch(p);
   x.store.update(entry);
   show_version(x, p.etag, p.modified_ms);

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/encoding.h"
+#include "base/log.h"
 
 namespace tarn::account {
 namespace {
@@ -52,6 +53,22 @@ void EventLog::confirm(SqliteConnection& db, int64_t id) {
 }
 
 void EventLog::cancel(SqliteConnection& db, int64_t id) { SqliteStatement(db, "DELETE FROM events WHERE id = ?").bind(id).run(); }
+
+PendingEvent::~PendingEvent() {
+  if (decided_) return;
+  try {
+    if (happened_) log_.confirm(db_, id_);
+    else log_.cancel(db_, id_);
+  } catch (const std::exception& e) {
+    log::error("storage_event_undecided", {{"event", std::to_string(id_)}, {"error", e.what()}});  // the next start decides it
+  }
+}
+
+void PendingEvent::commit(SqliteTransaction& transaction) {
+  log_.confirm(db_, id_);
+  transaction.commit();
+  decided_ = true;
+}
 
 void EventLog::resolve(const std::function<bool(const Event&, int64_t, int64_t)>& happened) {
   auto db = db_.lease();

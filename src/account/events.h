@@ -26,6 +26,26 @@ struct Event {
   std::string subject() const { return "/blobServices/default/containers/" + container + "/blobs/" + path; }
 };
 
+class EventLog;
+
+// A row that is pending while the change is made. Whatever ends the scope decides it: what has happened is confirmed, anything else never was.
+// Used by the thread that holds the connection.
+class PendingEvent {
+ public:
+  PendingEvent(EventLog& log, SqliteConnection& db, int64_t id) : log_(log), db_(db), id_(id) {}
+  ~PendingEvent();
+  PendingEvent(const PendingEvent&) = delete;
+  void happened() { happened_ = true; }
+  // Confirms and commits the transaction.
+  void commit(SqliteTransaction& transaction);
+
+ private:
+  EventLog& log_;
+  SqliteConnection& db_;
+  const int64_t id_;
+  bool happened_ = false, decided_ = false;
+};
+
 // Thread-safe.
 class EventLog {
  public:

@@ -16,6 +16,7 @@ namespace tarn::account {
 namespace {
 
 constexpr size_t kMaxPath = 1024, kMaxSegment = 255, kMaxMetadata = 8 << 10;
+constexpr size_t kMaxElements = 200'000;   // of an XML body
 constexpr int64_t kWriteBehind = 8 << 20;
 
 std::optional<int64_t> number(const std::string& text) {
@@ -111,6 +112,18 @@ std::string small_body(Exchange& x, size_t limit) {
     out.append(piece.data(), n);
   }
   return out;
+}
+
+XmlElement parse_document(std::string_view body, std::string_view root) {
+  auto xml = parse_xml(body, kMaxElements);
+  if (!xml || xml->name != root) throw StorageError("InvalidXmlDocument");
+  auto trim = [](auto&& self, XmlElement& e) -> void {
+    size_t a = e.text.find_first_not_of(" \t\r\n"), b = e.text.find_last_not_of(" \t\r\n");
+    e.text = a == std::string::npos ? "" : e.text.substr(a, b - a + 1);
+    for (auto& child : e.children) self(self, child);
+  };
+  trim(trim, *xml);
+  return std::move(*xml);
 }
 
 Received receive(Exchange& x, const Descriptor& file, int64_t offset, int64_t limit, bool want_md5) {
@@ -273,30 +286,48 @@ Entry parent_entry(const Exchange& x, const std::string& path) {
   }
 }
 
+namespace {
+// The rights of a header; nullopt if it is missing.
+std::optional<int> mode_header(const Exchange& x, const char* name) {
+  if (!x.has_header(name)) return std::nullopt;
+  bool sticky = false;
+  int mode = Acl::parse_mode(x.header(name), &sticky);
+  if (sticky) throw StorageError("FeatureNotSupported", "the sticky bit is not kept");
+  return mode;
+}
+}  // namespace
+
+void set_access(const Exchange& x, bool directory, int umask, Properties& p) {
+  if (x.has_header("x-ms-owner") || x.has_header("x-ms-group")) x.grant.require('o', "o");
+  if (x.has_header("x-ms-owner")) p.owner = x.header("x-ms-owner");
+  if (x.has_header("x-ms-group")) p.group = x.header("x-ms-group");
+  auto mode = mode_header(x, "x-ms-permissions");
+  if (x.has_header("x-ms-acl")) {
+    if (mode || x.has_header("x-ms-umask")) throw StorageError("InvalidHeaderValue", "x-ms-acl excludes x-ms-permissions and x-ms-umask");
+    Acl acl = Acl::parse(x.header("x-ms-acl"));
+    if (acl.has_default() && !directory) throw StorageError("InvalidInput", "only directories have default entries");
+    acl.complete();
+    p.acl = acl.text();
+  } else if (mode) {
+    Acl acl = Acl::parse(p.acl);
+    acl.set_mode(*mode & ~mode_header(x, "x-ms-umask").value_or(umask));
+    p.acl = acl.text();
+  }
+}
+
 Properties new_properties(const Exchange& x, const Entry& parent, bool directory) {
   Properties p;
   touch(p);
   p.created_ms = p.modified_ms;
   p.owner = x.grant.owner();
   p.group = parent.properties.group;
-  if (x.has_header("x-ms-owner") || x.has_header("x-ms-group")) x.grant.require('o', "o");
-  if (x.has_header("x-ms-owner")) p.owner = x.header("x-ms-owner");
-  if (x.has_header("x-ms-group")) p.group = x.header("x-ms-group");
-  bool sticky = false;
-  if (x.has_header("x-ms-acl")) {
-    Acl acl = Acl::parse(x.header("x-ms-acl"));
-    acl.complete();
-    p.acl = acl.text();
-    return p;
-  }
-  int mode = directory ? 0777 : 0666, umask = 0027;
-  if (x.has_header("x-ms-permissions")) {
-    mode = Acl::parse_mode(x.header("x-ms-permissions"), &sticky);
-    umask = 0;
-  }
-  if (sticky) throw StorageError("FeatureNotSupported", "the sticky bit is not kept");
-  if (x.has_header("x-ms-umask")) umask = Acl::parse_mode(x.header("x-ms-umask"), &sticky);
-  p.acl = Acl::parse(parent.properties.acl).inherited(directory, mode, umask).text();
+  Acl above = Acl::parse(parent.properties.acl);
+  int mode = mode_header(x, "x-ms-permissions").value_or(directory ? 0777 : 0666), umask = mode_header(x, "x-ms-umask").value_or(kDefaultUmask);
+  p.acl = above.inherited(directory, mode, umask).text();
+  // Below a default list the mode has only cut what is inherited.
+  std::string inherited = p.acl;
+  set_access(x, directory, kDefaultUmask, p);
+  if (above.has_default() && !x.has_header("x-ms-acl")) p.acl = std::move(inherited);
   return p;
 }
 

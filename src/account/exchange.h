@@ -10,6 +10,7 @@
 #include "account/error.h"
 #include "account/lease.h"
 #include "account/store.h"
+#include "base/xml.h"
 #include "http/message.h"
 
 namespace tarn::account {
@@ -46,6 +47,8 @@ using Run = void (*)(Exchange&);
 
 // Bodies.
 std::string small_body(Exchange& x, size_t limit);            // RequestBodyTooLarge
+// A body in XML with this root, without the white space around texts: StorageError InvalidXmlDocument.
+XmlElement parse_document(std::string_view body, std::string_view root);
 struct Received {
   int64_t size = 0;
   std::string md5;                                             // 16 bytes; "" if nobody asked for it
@@ -64,6 +67,9 @@ void show_lease(Exchange& x, const Lease& lease);
 void show_path(Exchange& x, const Entry& entry);               // all that HEAD and GET say
 void touch(Properties& p);                                     // another ETag, now
 
+// Owner, group and access list as the request says: x-ms-owner, x-ms-group, x-ms-acl, or x-ms-permissions less x-ms-umask. umask: without that header.
+constexpr int kDefaultUmask = 0027;
+void set_access(const Exchange& x, bool directory, int umask, Properties& p);
 // The owner, the group and the access list of what is made in a directory, with the request's x-ms-permissions, x-ms-umask and x-ms-acl.
 Properties new_properties(const Exchange& x, const Entry& parent, bool directory);
 // Makes the parents of the path; PathConflict if one is a file.
@@ -86,7 +92,7 @@ void check_container_name(const std::string& name);            // InvalidResourc
 // Operations, by file.
 void list_containers(Exchange&); void list_file_systems(Exchange&); void create_container(Exchange&); void show_container(Exchange&);
 void delete_container(Exchange&); void set_container_metadata(Exchange&); void get_container_acl(Exchange&); void set_container_acl(Exchange&);
-void lease_container(Exchange&); void list_blobs(Exchange&); void list_paths(Exchange&); void set_file_system_properties(Exchange&);
+void lease_container(Exchange&); void list_blobs(Exchange&); void list_paths(Exchange&);
 void service_properties(Exchange&); void account_information(Exchange&); void user_delegation_key(Exchange&);
 
 void read_path(Exchange&); void show_path_properties(Exchange&); void lease_path(Exchange&); void set_blob_metadata(Exchange&);

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "account/exchange.h"
-#include "account/xml.h"
 #include "base/encoding.h"
 #include "base/io_error.h"
 #include "base/log.h"
+#include "base/xml.h"
 #include "http/rest_error.h"
 
 namespace tarn::account {
@@ -43,7 +43,7 @@ constexpr Operation kOperations[] = {
 
     {"GetAccountInformation", Side::kBlob, Level::kContainer, "GET", "restype=account&comp=properties", "", 's', "r", false, account_information},
     {"CreateFilesystem", Side::kDfs, Level::kContainer, "PUT", "resource=filesystem", "", 'c', "cw", true, create_container},
-    {"SetFilesystemProperties", Side::kDfs, Level::kContainer, "PATCH", "resource=filesystem", "", 'c', "w", true, set_file_system_properties},
+    {"SetFilesystemProperties", Side::kDfs, Level::kContainer, "PATCH", "resource=filesystem", "", 'c', "w", true, set_container_metadata},
     {"GetFilesystemProperties", Side::kDfs, Level::kContainer, "HEAD", "resource=filesystem", "", 'c', "rl", false, show_container},
     {"ListPaths", Side::kDfs, Level::kContainer, "GET", "resource=filesystem", "", 'c', "l", false, list_paths},
     {"DeleteFilesystem", Side::kDfs, Level::kContainer, "DELETE", "resource=filesystem", "", 'c', "d", true, delete_container},
@@ -88,6 +88,15 @@ constexpr Operation kOperations[] = {
     {"DeletePath", Side::kDfs, Level::kPath, "DELETE", "", "", 'o', "d", true, delete_path},
     {"DeleteBlob", Side::kBlob, Level::kPath, "DELETE", "", "", 'o', "d", true, delete_blob},
 };
+
+// What the services have and this account does not, by the value of "comp": refused by name.
+constexpr std::pair<std::string_view, const char*> kNotKept[] = {
+    {"snapshot", "the account keeps no snapshots"}, {"undelete", "what is deleted is gone: the account has no soft delete"},
+    {"page", "an account with a hierarchical namespace has no page blobs"}, {"pagelist", "an account with a hierarchical namespace has no page blobs"},
+    {"incrementalcopy", "an account with a hierarchical namespace has no page blobs"}, {"tags", "the account keeps no tags"}, {"blobs", "the account keeps no tags"},
+    {"tier", "the account has no access tiers"}, {"seal", "append blobs are not sealed"}, {"query", "the account does not query contents"},
+    {"expiry", "paths do not expire"}, {"immutabilityPolicies", "the account has no immutability policies"}, {"legalhold", "the account has no legal holds"},
+    {"batch", "requests are not taken in batches"}, {"stats", "the account has no second region"}, {"rename", "containers are not renamed"}};
 
 // Parameters that may stand beside those an operation is found by; "comp" or "restype" beside them make it another one, which we do not have.
 bool has_parameters(const http::Request& request, std::string_view wanted) {
@@ -235,6 +244,10 @@ http::Response Service::handle(http::Request& request) {
     std::string version = x.header("x-ms-version");
     if (!version.empty() && !is_version(version)) throw StorageError("InvalidHeaderValue", "x-ms-version");
     if (!operation) {
+      std::string what = x.query("comp");
+      for (const auto& [comp, why] : kNotKept) {
+        if (what == comp) throw StorageError("FeatureNotSupported", why);
+      }
       bool known = std::any_of(std::begin(kOperations), std::end(kOperations), [&](const Operation& o) { return o.method == request.method; });
       throw StorageError(known ? "UnsupportedQueryParameter" : "UnsupportedHttpVerb", "this account has no such operation");
     }

@@ -290,29 +290,34 @@ Entry Store::publish(const std::string& container, const std::string& path, Stag
   entry.properties = std::move(properties);
   entry.held = std::make_shared<Descriptor>(::fcntl(staged.file().get(), F_DUPFD_CLOEXEC, 0));
   auto db = db_.lease();
-  int64_t event = 0;
+  std::optional<PendingEvent> event;
   {
     SqliteTransaction transaction(*db);
     forget(entry.identity, *db);
     put_row(entry.identity, entry.properties, *db);
-    if (!api.empty()) event = events_.begin(*db, event_of("BlobCreated", api, container, path, entry), entry.identity.inode, entry.identity.born);
+    int64_t id = api.empty() ? 0 : events_.begin(*db, event_of("BlobCreated", api, container, path, entry), entry.identity.inode, entry.identity.born);
     transaction.commit();
+    if (id) event.emplace(events_, *db, id);
   }
   RootedFolder target = folder(container);
-  bool moved = staging_.rename(staged.name(), target, path, replaced.has_value());
-  if (moved) {
-    staged.keep();
-    sync_folder(target, parent_of(path));
-  }
-  SqliteTransaction transaction(*db);
-  if (moved) {
-    if (replaced) forget(replaced->identity, *db);
-  } else {
+  bool moved = false;
+  try {
+    moved = staging_.rename(staged.name(), target, path, replaced.has_value());
+  } catch (const IoError&) {
     forget(entry.identity, *db);
+    throw;
   }
-  if (event) moved ? events_.confirm(*db, event) : events_.cancel(*db, event);
-  transaction.commit();
-  if (!moved) throw StorageError("PathConflict");
+  if (!moved) {
+    forget(entry.identity, *db);
+    throw StorageError("PathConflict");
+  }
+  staged.keep();
+  if (event) event->happened();
+  sync_folder(target, parent_of(path));
+  SqliteTransaction transaction(*db);
+  if (replaced) forget(replaced->identity, *db);
+  if (event) event->commit(transaction);
+  else transaction.commit();
   return entry;
 }
 
@@ -361,24 +366,16 @@ void Store::rename(const std::string& from_container, const std::string& from, c
   auto db = db_.lease();
   Event e = event_of(source.directory ? "DirectoryRenamed" : "BlobRenamed", source.directory ? "RenameDirectory" : "RenameFile", to_container, to, source);
   e.old_path = from_container + "/" + from;
-  int64_t event = events_.begin(*db, e, source.identity.inode, source.identity.born);
-  bool moved = false;
-  try {
-    moved = old_place.rename(from, new_place, to, replaced.has_value());
-  } catch (const IoError&) {
-    events_.cancel(*db, event);
-    throw;
-  }
-  if (!moved) {
-    events_.cancel(*db, event);
+  PendingEvent event(events_, *db, events_.begin(*db, e, source.identity.inode, source.identity.born));
+  if (!old_place.rename(from, new_place, to, replaced.has_value())) {
     throw StorageError(replaced && replaced->directory ? "DestinationPathIsNotEmpty" : "PathConflict");
   }
+  event.happened();
   sync_folder(new_place, parent_of(to));
   sync_folder(old_place, parent_of(from));
   SqliteTransaction transaction(*db);
   if (replaced) forget(replaced->identity, *db);
-  events_.confirm(*db, event);
-  transaction.commit();
+  event.commit(transaction);
 }
 
 void Store::remove(const std::string& container, const std::string& path, const Entry& entry, bool recursive, const std::string& api) {
@@ -386,21 +383,17 @@ void Store::remove(const std::string& container, const std::string& path, const 
   if (entry.directory && !recursive && !place.names(path).empty()) throw StorageError("DirectoryNotEmpty");
   std::string gone = random_hex(16);
   auto db = db_.lease();
-  int64_t event = events_.begin(*db, event_of(entry.directory ? "DirectoryDeleted" : "BlobDeleted", api, container, path, entry), 0, 0);
-  if (!place.rename(path, trash_, gone)) {
-    events_.cancel(*db, event);
-    throw StorageError("PathNotFound");
-  }
+  PendingEvent event(events_, *db, events_.begin(*db, event_of(entry.directory ? "DirectoryDeleted" : "BlobDeleted", api, container, path, entry), 0, 0));
+  if (!place.rename(path, trash_, gone)) throw StorageError("PathNotFound");
+  event.happened();
   sync_folder(place, parent_of(path));
-  events_.confirm(*db, event);
-  if (!entry.directory) {
+  {
     SqliteTransaction transaction(*db);
-    forget(entry.identity, *db);
-    transaction.commit();
-    trash_.remove_empty(gone);
-  } else {
-    dispose(gone);
+    if (!entry.directory) forget(entry.identity, *db);
+    event.commit(transaction);
   }
+  if (entry.directory) dispose(gone);
+  else trash_.remove_empty(gone);
 }
 
 // Rows go before their inodes do: a new file may get the number of one that is gone.

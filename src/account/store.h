@@ -133,6 +133,7 @@ class Store {
 
   void add_block(const std::string& container, const std::string& path, const std::string& id, Staged& staged, int64_t size);
   std::vector<StagedBlock> blocks(const std::string& container, const std::string& path) const;   // in the order of arrival
+  std::optional<std::string> any_block(const std::string& container, const std::string& path) const;   // the id of one of them
   void drop_blocks(const std::string& container, const std::string& path);
   Descriptor open_staged(const std::string& file) const;
 

@@ -125,6 +125,12 @@ std::vector<StagedBlock> Store::blocks(const std::string& container, const std::
   return out;
 }
 
+std::optional<std::string> Store::any_block(const std::string& container, const std::string& path) const {
+  auto db = db_.lease();
+  SqliteStatement q(*db, "SELECT id FROM blocks WHERE container = ? AND path = ? LIMIT 1");
+  return q.bind(container).bind(path).step() ? std::optional(q.text(0)) : std::nullopt;
+}
+
 void Store::drop_blocks(const std::string& container, const std::string& path) {
   auto all = blocks(container, path);
   if (all.empty()) return;

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "storage/xml.h"
 
 using namespace tarn::storage;
 
@@ -43,18 +42,4 @@ TEST_CASE("URLs of endpoints") {
   CHECK(Url::parse("https://[::1]:8443").host == "::1");
   CHECK(Url::parse("https://a.blob.core.windows.net").authority() == "a.blob.core.windows.net");
   for (auto bad : {"ftp://x", "http://", "http://a b", "http://u:p@h", "http://h:0", "http://h:99999", "h:80"}) CHECK_THROWS(Url::parse(bad));
-}
-
-TEST_CASE("XML of answers") {
-  auto x = parse_xml("<?xml version='1.0'?><!-- c --><a:List xmlns:a=\"u>v\"><Key>x &amp; &#xe9;&#60;</Key><E/><C><![CDATA[<b>]]></C></a:List>");
-  REQUIRE(x);
-  CHECK(x->name == "List");
-  CHECK(x->text_of("Key") == "x & \xC3\xA9<");
-  CHECK(x->find("E"));
-  CHECK(x->text_of("C") == "<b>");
-  for (auto bad : {"", "<a>", "<a>&x;</a>", "<a><b></a", "text"}) CHECK_FALSE(parse_xml(bad));
-  std::string deep;
-  for (int i = 0; i < 1000; ++i) deep += "<a>";
-  CHECK_FALSE(parse_xml(deep));
-  CHECK(parse_xml("<a>" + xml_escape("<&>\x01") + "</a>")->text == "<&>\x01");
 }

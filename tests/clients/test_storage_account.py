@@ -160,6 +160,36 @@ def test_the_account_survives_a_kill(tmp_path):
         s.stop()
 
 
+def test_rights_that_come_along_with_a_creation(server, lake):
+    acl = "user::rwx,group::r-x,other::--x"
+    f = lake.get_file_client("made-with-acl")
+    f.create_file(acl=acl)
+    assert f.get_access_control()["acl"] == acl
+    for more in ({"permissions": "rwxrwxrwx"}, {"umask": "0077"}):
+        assert refused(lambda: lake.get_file_client("made-with-both").create_file(acl=acl, **more)) == (400, "InvalidHeaderValue")
+    assert not lake.get_file_client("made-with-both").exists()
+    # The documented rule: permissions less the umask, which is 0027 where none is given.
+    for name, given, expected in (("p", {"permissions": "rwxrwxrwx", "umask": "0000"}, "rwxrwxrwx"), ("q", {"permissions": "0777"}, "rwxr-x---"),
+                                  ("r", {"permissions": "0777", "umask": "0057"}, "rwx-w----"), ("s", {}, "rwxr-x---")):
+        d = lake.get_directory_client(f"made-{name}")
+        d.create_directory(**given)
+        assert d.get_access_control()["permissions"] == expected, name
+
+
+def test_a_directory_that_is_created_again_takes_the_rights_of_the_second_time(server, lake):
+    d = lake.get_directory_client("twice")
+    d.create_directory(permissions="0755", umask="0000")
+    d.create_file("kept")
+    d.create_directory()
+    assert d.get_access_control()["permissions"] == "rwxr-xr-x"
+    d.create_directory(permissions="rwx------", umask="0000")
+    assert d.get_access_control()["permissions"] == "rwx------"
+    d.create_directory(acl="user::rwx,group::r--,other::r--,default:user::rwx,default:group::---,default:other::---", owner="somebody")
+    rights = d.get_access_control()
+    assert rights["acl"] == "user::rwx,group::r--,other::r--,default:user::rwx,default:group::---,default:other::---" and rights["owner"] == "somebody"
+    assert d.get_file_client("kept").exists()
+
+
 # ---- who may -------------------------------------------------------------------------------------------------------------
 def test_roles_of_bearers(server, lake):
     lake.get_file_client("shared").upload_data(b"shared", overwrite=True)
@@ -297,7 +327,9 @@ def test_what_the_account_lacks_is_refused_not_passed_over(server, lake):
     b = server.blobs().get_blob_client("lake", "lacks")
     assert refused(lambda: b.upload_blob(b"x", overwrite=True, tags={"a": "b"}))[0] == 400
     b.upload_blob(b"x", overwrite=True)
-    assert refused(lambda: b.create_snapshot())[0] == 400
+    for call in (b.create_snapshot, lambda: b.set_standard_blob_tier("Cool"), lambda: b.set_blob_tags({"a": "b"}), b.get_blob_tags, b.undelete_blob,
+                 lambda: b.set_legal_hold(True), lambda: b.create_page_blob(512), lambda: b.upload_page(b"x" * 512, 0, 512), b.get_page_ranges):
+        assert refused(call) == (409, "FeatureNotSupported"), call
     of_a_snapshot = server.blobs().get_blob_client("lake", "lacks", snapshot="2026-01-01T00:00:00.0000000Z")
     for call in (of_a_snapshot.get_blob_properties, of_a_snapshot.get_block_list, lambda: b.get_blob_properties(version_id="2026-01-01T00:00:00.0000000Z")):
         assert refused(call)[0] == 409

@@ -10,7 +10,6 @@
 #include "account/exchange.h"
 #include "account/sas.h"
 #include "account/shared_key.h"
-#include "account/xml.h"
 
 using namespace tarn;
 using namespace tarn::account;
@@ -20,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
   try {
     switch (data[0] % 6) {
-      case 0: parse_xml(text); break;
+      case 0: parse_document(text, "BlockList"); break;
       case 1: {
         Acl acl = Acl::parse(text, data[0] & 8);
         acl.complete();

@@ -1,9 +1,14 @@
-#include "storage/xml.h"
+#include "base/xml.h"
 
 #include <charconv>
+#include <cstdint>
 
-namespace tarn::storage {
+#include "base/encoding.h"
+
+namespace tarn {
 namespace {
+
+constexpr int kMaxDepth = 64;
 
 void append_utf8(std::string& out, uint32_t c) {
   if (c < 0x80) {
@@ -15,7 +20,7 @@ void append_utf8(std::string& out, uint32_t c) {
     out += static_cast<char>(0xE0 | c >> 12);
     out += static_cast<char>(0x80 | (c >> 6 & 63));
     out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x110000) {
+  } else {
     out += static_cast<char>(0xF0 | c >> 18);
     out += static_cast<char>(0x80 | (c >> 12 & 63));
     out += static_cast<char>(0x80 | (c >> 6 & 63));
@@ -23,16 +28,16 @@ void append_utf8(std::string& out, uint32_t c) {
   }
 }
 
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+bool ends_name(char c) { return is_space(c) || std::string_view("<>/=&'\"").find(c) != std::string_view::npos; }
+
 class Parser {
  public:
-  explicit Parser(std::string_view text) : s_(text) {}
+  Parser(std::string_view text, size_t max_elements) : s_(text), left_(max_elements) {}
 
-  std::optional<XmlElement> document() {
+  bool document(XmlElement& root) {
     if (s_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-    if (!skip_misc() || !looking_at("<")) return std::nullopt;
-    XmlElement root;
-    if (!element(root, 0)) return std::nullopt;
-    return root;
+    return misc() && looking_at("<") && element(root, 0) && misc() && at_ == s_.size();
   }
 
  private:
@@ -43,10 +48,13 @@ class Parser {
     at_ = i + t.size();
     return true;
   }
+  void space() {
+    while (at_ < s_.size() && is_space(s_[at_])) ++at_;
+  }
   // White space, declarations and comments between elements.
-  bool skip_misc() {
+  bool misc() {
     for (;;) {
-      while (at_ < s_.size() && static_cast<unsigned char>(s_[at_]) <= ' ') ++at_;
+      space();
       if (looking_at("<?")) {
         if (!skip_past("?>")) return false;
       } else if (looking_at("<!--")) {
@@ -56,8 +64,13 @@ class Parser {
       }
     }
   }
+  std::string_view name() {
+    size_t from = at_;
+    while (at_ < s_.size() && !ends_name(s_[at_])) ++at_;
+    return s_.substr(from, at_ - from);
+  }
 
-  bool entity(std::string& out) {
+  bool reference(std::string& out) {
     size_t end = s_.find(';', at_);
     if (end == std::string_view::npos || end - at_ > 12) return false;
     std::string_view name = s_.substr(at_ + 1, end - at_ - 1);
@@ -68,11 +81,11 @@ class Parser {
     else if (name == "quot") out += '"';
     else if (name == "apos") out += '\'';
     else if (name.starts_with('#')) {
-      bool hex = name.size() > 1 && (name[1] == 'x' || name[1] == 'X');
+      bool hex = name.size() > 1 && name[1] == 'x';
       auto digits = name.substr(hex ? 2 : 1);
       uint32_t c = 0;
       auto [p, error] = std::from_chars(digits.data(), digits.data() + digits.size(), c, hex ? 16 : 10);
-      if (error != std::errc() || p != digits.data() + digits.size()) return false;
+      if (error != std::errc() || p != digits.data() + digits.size() || c == 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return false;
       append_utf8(out, c);
     } else {
       return false;
@@ -80,29 +93,35 @@ class Parser {
     return true;
   }
 
+  // At "<".
   bool element(XmlElement& e, int depth) {
-    if (depth > 64) return false;
+    if (depth > kMaxDepth || left_-- == 0) return false;
     ++at_;
-    size_t start = at_;
-    while (at_ < s_.size() && s_[at_] != '>' && s_[at_] != '/' && static_cast<unsigned char>(s_[at_]) > ' ') ++at_;
-    std::string_view full = s_.substr(start, at_ - start);
-    size_t colon = full.find(':');
-    e.name = std::string(colon == std::string_view::npos ? full : full.substr(colon + 1));
-    // Attributes carry nothing we need, but may hold '>'.
-    char quote = 0;
-    while (at_ < s_.size() && (quote || s_[at_] != '>')) {
-      char c = s_[at_++];
-      if (quote) quote = c == quote ? 0 : quote;
-      else if (c == '"' || c == '\'') quote = c;
+    std::string_view full = name();
+    if (full.empty()) return false;
+    e.name = std::string(full.substr(full.find(':') + 1));  // npos + 1 is 0
+    for (;;) {
+      space();
+      if (looking_at("/>")) {
+        at_ += 2;
+        return true;
+      }
+      if (looking_at(">")) break;
+      if (name().empty()) return false;
+      space();
+      if (!looking_at("=")) return false;
+      ++at_;
+      space();
+      if (!looking_at("\"") && !looking_at("'")) return false;
+      char quote = s_[at_++];
+      if (!skip_past(std::string_view(&quote, 1))) return false;
     }
-    if (at_ >= s_.size()) return false;
-    bool empty = s_[at_ - 1] == '/';
     ++at_;
-    if (empty) return true;
     for (;;) {
       if (at_ >= s_.size()) return false;
+      if (looking_at("</")) break;
       if (s_[at_] == '&') {
-        if (!entity(e.text)) return false;
+        if (!reference(e.text)) return false;
       } else if (s_[at_] != '<') {
         e.text += s_[at_++];
       } else if (looking_at("<![CDATA[")) {
@@ -113,17 +132,21 @@ class Parser {
         at_ = end + 3;
       } else if (looking_at("<!--")) {
         if (!skip_past("-->")) return false;
-      } else if (looking_at("</")) {
-        return skip_past(">");
       } else {
         e.children.emplace_back();
         if (!element(e.children.back(), depth + 1)) return false;
       }
     }
+    at_ += 2;
+    if (name() != full) return false;
+    space();
+    if (!looking_at(">")) return false;
+    ++at_;
+    return true;
   }
 
   std::string_view s_;
-  size_t at_ = 0;
+  size_t at_ = 0, left_;
 };
 
 }  // namespace
@@ -140,7 +163,11 @@ std::string XmlElement::text_of(std::string_view child) const {
   return c ? c->text : "";
 }
 
-std::optional<XmlElement> parse_xml(std::string_view text) { return Parser(text).document(); }
+std::optional<XmlElement> parse_xml(std::string_view text, size_t max_elements) {
+  XmlElement root;
+  if (!is_utf8(text) || !Parser(text, max_elements).document(root)) return std::nullopt;
+  return root;
+}
 
 std::string xml_escape(std::string_view text) {
   std::string out;
@@ -151,6 +178,7 @@ std::string xml_escape(std::string_view text) {
       case '>': out += "&gt;"; break;
       case '"': out += "&quot;"; break;
       default:
+        // Line ends too: written plainly they would be read as another one.
         if (static_cast<unsigned char>(c) < 0x20) out += "&#" + std::to_string(static_cast<int>(c)) + ";";
         else out += c;
     }
@@ -158,4 +186,18 @@ std::string xml_escape(std::string_view text) {
   return out;
 }
 
-}  // namespace tarn::storage
+std::string xml_element(std::string_view name, std::string_view text) {
+  std::string n(name);
+  return "<" + n + ">" + xml_escape(text) + "</" + n + ">";
+}
+
+bool fits_xml(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 && c != '\t' && c != '\n' && c != '\r') return false;
+    if (c == 0xEF && i + 2 < text.size() && static_cast<unsigned char>(text[i + 1]) == 0xBF && static_cast<unsigned char>(text[i + 2]) >= 0xBE) return false;
+  }
+  return true;
+}
+
+}  // namespace tarn
