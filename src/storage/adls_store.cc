@@ -2,7 +2,6 @@
 // rename is one step, and a rename that must not replace (If-None-Match: *) makes commits.
 // Source: https://learn.microsoft.com/rest/api/storageservices/data-lake-storage-gen2
 #include <algorithm>
-#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
@@ -217,14 +216,13 @@ class AdlsStore : public AzureStore {
 class AdlsWriter : public FileWriter {
  public:
   // at: where the bytes go; a rename brings them to `path` if that is another place.
-  AdlsWriter(AdlsStore& store, std::string path, std::string at) : store_(store), path_(std::move(path)), at_(std::move(at)) { store_.start(at_); }
+  AdlsWriter(AdlsStore& store, std::string path, std::string at)
+      : store_(store), path_(std::move(path)), at_(std::move(at)),
+        parts_(kAppend, kAppendsAtOnce, 0, [] {}, [this](size_t, uint64_t offset, std::string_view part) { store_.append(at_, offset, part); }) {
+    store_.start(at_);
+  }
   ~AdlsWriter() override {
-    for (auto& p : running_) {
-      try {
-        p.get();
-      } catch (const std::exception&) {
-      }
-    }
+    parts_.stop();
     if (published_) return;
     try {
       store_.remove(at_);
@@ -233,20 +231,12 @@ class AdlsWriter : public FileWriter {
     }
   }
 
-  void write(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      size_t take = std::min(bytes.size(), kAppend - buffer_.size());
-      buffer_.append(bytes.substr(0, take));
-      bytes.remove_prefix(take);
-      if (buffer_.size() == kAppend) send_buffer();
-    }
-  }
+  void write(std::string_view bytes) override { parts_.write(bytes); }
 
   void finish() override {
     if (finished_) return;
-    if (!buffer_.empty()) send_buffer();
-    wait_for(0);
-    store_.flush(at_, sent_);
+    parts_.flush();
+    store_.flush(at_, parts_.size());
     finished_ = true;
   }
 
@@ -256,29 +246,12 @@ class AdlsWriter : public FileWriter {
     published_ = true;
   }
 
-  uint64_t size() const override { return sent_ + buffer_.size(); }
+  uint64_t size() const override { return parts_.size(); }
 
  private:
-  void send_buffer() {
-    wait_for(kAppendsAtOnce - 1);
-    auto data = std::make_shared<const std::string>(std::move(buffer_));
-    buffer_.clear();
-    running_.push_back(run_in_background([&store = store_, at = at_, position = sent_, data] { store.append(at, position, *data); }));
-    sent_ += data->size();
-  }
-  void wait_for(size_t left) {
-    while (running_.size() > left) {
-      auto first = std::move(running_.front());
-      running_.pop_front();
-      first.get();
-    }
-  }
-
   AdlsStore& store_;
   const std::string path_, at_;
-  std::string buffer_;
-  uint64_t sent_ = 0;
-  std::deque<std::future<void>> running_;
+  PartUpload parts_;
   bool finished_ = false, published_ = false;
 };
 

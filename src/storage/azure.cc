@@ -1,8 +1,5 @@
 #include "storage/azure.h"
 
-#include <future>
-#include <nlohmann/json.hpp>
-
 #include "base/encoding.h"
 #include "base/io_error.h"
 #include "base/spark_error.h"
@@ -13,6 +10,7 @@ namespace tarn::storage {
 namespace {
 
 constexpr const char* kVersion = "2021-12-02";
+constexpr size_t kRequestsAtOnce = 16;
 
 SparkError missing(const std::string& host, const std::string& what) {
   return SparkError::Plain(ErrorKind::kIllegalArgument, "No credentials for the storage account " + host + ": set " + what);
@@ -137,7 +135,7 @@ void AzureStore::sign(HttpRequest& r) const {
   switch (c_.auth) {
     case AzureConfig::Auth::kSharedKey: sign_azure(r, c_.account, c_.key, now_ms()); break;
     case AzureConfig::Auth::kSas: r.query.insert(r.query.end(), c_.sas.begin(), c_.sas.end()); break;
-    case AzureConfig::Auth::kOAuth: r.set_header("Authorization", "Bearer " + bearer_token()); break;
+    case AzureConfig::Auth::kOAuth: r.set_header("Authorization", "Bearer " + token_.get()); break;
     case AzureConfig::Auth::kAnonymous: break;
   }
 }
@@ -148,47 +146,25 @@ std::string AzureStore::sas_query() const {
   return out;
 }
 
-std::string AzureStore::bearer_token() const {
-  std::lock_guard lock(mu_);  // over the request: the others would ask for the same token
-  if (now_ms() < token_until_ms_) return token_;
-  HttpRequest r;
-  r.method = "POST";
-  r.server = Url::parse(c_.token_endpoint);
-  r.path = "";
-  std::swap(r.path, r.server.path);
-  if (r.path.empty()) r.path = "/";
-  r.set_header("Content-Type", "application/x-www-form-urlencoded");
-  bool v2 = r.path.find("/v2.0/") != std::string::npos;
-  std::string body = "grant_type=client_credentials&client_id=" + percent_encode(c_.client_id) + "&client_secret=" + percent_encode(c_.client_secret) +
-                     (v2 ? "&scope=" + percent_encode("https://storage.azure.com/.default") : "&resource=" + percent_encode("https://storage.azure.com/"));
-  r.body = body;
-  for (int attempt = 1;; ++attempt) {
-    std::string why;
-    try {
-      HttpResponse a = send_http(r);
-      auto json = nlohmann::json::parse(a.body, nullptr, false);
-      if (a.status == 200 && json.is_object() && json.contains("access_token")) {
-        token_ = json["access_token"].get<std::string>();
-        int64_t seconds = 3600;
-        if (auto e = json.find("expires_in"); e != json.end()) seconds = e->is_string() ? std::atoll(e->get<std::string>().c_str()) : e->get<int64_t>();
-        token_until_ms_ = now_ms() + std::max<int64_t>(seconds - 300, seconds / 2) * 1000;
-        return token_;
-      }
-      std::string code = json.is_object() ? json.value("error", "") : "";
-      why = "HTTP " + std::to_string(a.status) + (code.empty() ? "" : " " + code) + "; the token endpoint refuses fs.azure.account.oauth2.client.id and secret";
-      if (a.status < 500 && a.status != 429) throw IoError(IoError::Kind::kPermission, "cannot sign in at", c_.token_endpoint, why);
-    } catch (const ConnectionError& e) {
-      why = e.what();
-    }
-    if (attempt >= 3) throw IoError(IoError::Kind::kOther, "cannot sign in at", c_.token_endpoint, why);
-  }
+namespace {
+Pairs client_credentials(const AzureConfig& c) {
+  bool v2 = c.token_endpoint.find("/v2.0/") != std::string::npos;
+  return {{"grant_type", "client_credentials"}, {"client_id", c.client_id}, {"client_secret", c.client_secret},
+          v2 ? std::pair<std::string, std::string>{"scope", "https://storage.azure.com/.default"} : std::pair<std::string, std::string>{"resource", "https://storage.azure.com/"}};
 }
+}  // namespace
+
+AzureStore::AzureStore(const AzureConfig& c)
+    : RestStore(c.limits), c_(c),
+      token_(c.token_endpoint, [c] { return client_credentials(c); }, "the token endpoint refuses fs.azure.account.oauth2.client.id and secret") {}
 
 std::string AzureStore::error_code(const HttpResponse& r) const { return r.header("x-ms-error-code"); }
 
 std::string AzureStore::advice(int status, const std::string& code) const {
   if (code == "ContainerNotFound" || code == "FilesystemNotFound") return "the container " + c_.container + " does not exist in the account " + c_.account;
-  if (status != 401 && status != 403) return "";
+  // To nobody in particular Azure tells of a private container that it is not there.
+  bool hidden = c_.auth == AzureConfig::Auth::kAnonymous && (code == "ResourceNotFound" || code == "PublicAccessNotPermitted");
+  if (status != 401 && status != 403 && !hidden) return "";
   switch (c_.auth) {
     case AzureConfig::Auth::kSharedKey:
       return code == "AuthenticationFailed" ? "fs.azure.account.key." + c_.host + " is not a key of the account"
@@ -201,24 +177,9 @@ std::string AzureStore::advice(int status, const std::string& code) const {
 }
 
 void AzureStore::remove_files(const std::vector<std::string>& paths) {
-  std::vector<std::future<void>> running;
-  std::exception_ptr error;
-  auto collect = [&](size_t left) {
-    while (running.size() > left) {
-      try {
-        running.front().get();
-      } catch (...) {
-        if (!error) error = std::current_exception();
-      }
-      running.erase(running.begin());
-    }
-  };
-  for (const auto& p : paths) {
-    collect(15);
-    running.push_back(run_in_background([this, p] { remove(p); }));
-  }
-  collect(0);
-  if (error) std::rethrow_exception(error);
+  InFlight running(kRequestsAtOnce);
+  for (const auto& p : paths) running.start([this, p] { remove(p); });
+  running.wait();
 }
 
 }  // namespace tarn::storage

@@ -1,9 +1,9 @@
 #pragma once
 // What the two protocols of Azure Storage share: which account a path is of, and how requests on it are authorized.
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "storage/oauth.h"
 #include "storage/rest_store.h"
 
 namespace tarn::storage {
@@ -30,7 +30,7 @@ class AzureStore : public RestStore {
   void remove_files(const std::vector<std::string>& paths) override;
 
  protected:
-  explicit AzureStore(const AzureConfig& c) : RestStore(c.limits), c_(c) {}
+  explicit AzureStore(const AzureConfig& c);
   HttpRequest request(const std::string& method, const std::string& path) const override;
   HttpRequest container_request(const std::string& method) const;
   void sign(HttpRequest& request) const override;
@@ -39,14 +39,9 @@ class AzureStore : public RestStore {
   const char* range_header() const override { return "x-ms-range"; }
   // The parameters of a SAS as a query, encoded: for sources of copies and renames.
   std::string sas_query() const;
-  std::string bearer_token() const;
 
   const AzureConfig c_;
-
- private:
-  mutable std::mutex mu_;
-  mutable std::string token_;           // guarded by mu_
-  mutable int64_t token_until_ms_ = 0;  // guarded by mu_
+  const AccessToken token_;  // of OAuth
 };
 
 // ETags with their quotes: listings leave them out.

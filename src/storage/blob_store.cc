@@ -3,24 +3,24 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <deque>
 #include <thread>
 
 #include "base/encoding.h"
 #include "base/ids.h"
 #include "base/io_error.h"
+#include "base/xml.h"
 #include "storage/azure.h"
 #include "storage/parallel.h"
 #include "storage/path.h"
 #include "storage/signing.h"
-#include "storage/xml.h"
 
 namespace tarn::storage {
 namespace {
 
 constexpr size_t kBlock = 8 << 20;
 constexpr size_t kMaxBlocks = 50'000;
-constexpr size_t kUploadsAtOnce = 4;
+constexpr size_t kUploadsAtOnce = 4;    // of one file
+constexpr size_t kRequestsAtOnce = 16;  // on the files of one directory
 
 class BlobStore : public AzureStore {
  public:
@@ -92,7 +92,9 @@ class BlobStore : public AzureStore {
       remove_blob(from);
       return;
     }
-    for (const auto& f : list_recursive(from)) copy(f.path, to + f.path.substr(from.size()));
+    InFlight copies(kRequestsAtOnce);
+    for (const auto& f : list_recursive(from)) copies.start([this, source = f.path, target = to + f.path.substr(from.size())] { copy(source, target); });
+    copies.wait();
     remove_recursive(from);
   }
   bool renames_at_once() const override { return false; }
@@ -105,15 +107,9 @@ class BlobStore : public AzureStore {
   }
 
   void remove_files(const std::vector<std::string>& paths) override {
-    std::deque<std::future<void>> running;
-    for (const auto& p : paths) {
-      if (running.size() >= 16) {
-        running.front().get();
-        running.pop_front();
-      }
-      running.push_back(run_in_background([this, p] { remove_blob(p); }));
-    }
-    for (auto& r : running) r.get();
+    InFlight running(kRequestsAtOnce);
+    for (const auto& p : paths) running.start([this, p] { remove_blob(p); });
+    running.wait();
   }
 
   void remove_recursive(const std::string& path) override {
@@ -231,7 +227,7 @@ class BlobStore : public AzureStore {
     std::string url = std::string(source.server.tls ? "https://" : "http://") + source.server.authority() + source.server.path + source.path;
     if (c_.auth == AzureConfig::Auth::kSas) url += "?" + sas_query();
     r.set_header("x-ms-copy-source", url);
-    if (c_.auth == AzureConfig::Auth::kOAuth) r.set_header("x-ms-copy-source-authorization", "Bearer " + bearer_token());
+    if (c_.auth == AzureConfig::Auth::kOAuth) r.set_header("x-ms-copy-source-authorization", "Bearer " + token_.get());
     Answer a = send(std::move(r), "cannot copy to", to);
     if (!a.ok()) fail("cannot copy to", to, a.response);
     // Within an account it is mostly done at once.
@@ -248,62 +244,34 @@ class BlobStore : public AzureStore {
 
 class BlobWriter : public FileWriter {
  public:
-  BlobWriter(BlobStore& store, std::string path) : store_(store), path_(std::move(path)), upload_(random_uuid()) {}
-  ~BlobWriter() override {
-    // Blocks that no list names vanish by themselves.
-    for (auto& p : running_) {
-      try {
-        p.get();
-      } catch (const std::exception&) {
-      }
-    }
-  }
-  void write(std::string_view bytes) override {
-    size_ += bytes.size();
-    while (!bytes.empty()) {
-      size_t take = std::min(bytes.size(), block_ - buffer_.size());
-      buffer_.append(bytes.substr(0, take));
-      bytes.remove_prefix(take);
-      if (buffer_.size() == block_) send_block();
-    }
-  }
-  void finish() override {
-    if (!buffer_.empty()) send_block();
-    wait_for(0);
-  }
+  BlobWriter(BlobStore& store, std::string path)
+      : store_(store), path_(std::move(path)), upload_(random_uuid()),
+        parts_(kBlock, kUploadsAtOnce, kMaxBlocks / 10, [] {}, [this](size_t index, uint64_t, std::string_view part) { store_.put_block(path_, block_id(index), part); }) {}
+  ~BlobWriter() override { parts_.stop(); }  // blocks that no list names vanish by themselves
+
+  void write(std::string_view bytes) override { parts_.write(bytes); }
+  void finish() override { parts_.flush(); }
   void publish() override {
-    if (ids_.empty()) return store_.put(path_, buffer_);
+    if (parts_.parts() == 0) return store_.put(path_, parts_.rest());
     finish();
-    store_.put_block_list(path_, ids_);
+    std::vector<std::string> ids;
+    for (size_t i = 0; i < parts_.parts(); ++i) ids.push_back(block_id(i));
+    store_.put_block_list(path_, ids);
   }
-  uint64_t size() const override { return size_; }
+  uint64_t size() const override { return parts_.size(); }
 
  private:
-  void send_block() {
-    wait_for(kUploadsAtOnce - 1);
-    if (ids_.size() >= kMaxBlocks) throw IoError(IoError::Kind::kOther, "cannot write", path_, "more than 50,000 blocks");
+  // Of one length; no other writer of the blob has the same.
+  std::string block_id(size_t index) const {
+    if (index >= kMaxBlocks) throw IoError(IoError::Kind::kOther, "cannot write", path_, "more than 50,000 blocks");
     char number[16];
-    std::snprintf(number, sizeof number, "%06zu", ids_.size());
-    ids_.push_back(base64_encode(upload_ + number));  // of one length; no other writer of the blob has the same
-    auto data = std::make_shared<const std::string>(std::move(buffer_));
-    buffer_.clear();
-    running_.push_back(run_in_background([&store = store_, path = path_, id = ids_.back(), data] { store.put_block(path, id, *data); }));
-    if (ids_.size() % 5000 == 0) block_ = std::min<size_t>(block_ * 2, 512 << 20);
+    std::snprintf(number, sizeof number, "%06zu", index);
+    return base64_encode(upload_ + number);
   }
-  void wait_for(size_t left) {
-    while (running_.size() > left) {
-      auto first = std::move(running_.front());
-      running_.pop_front();
-      first.get();
-    }
-  }
+
   BlobStore& store_;
   const std::string path_, upload_;
-  size_t block_ = kBlock;
-  std::string buffer_;
-  std::vector<std::string> ids_;
-  std::deque<std::future<void>> running_;
-  uint64_t size_ = 0;
+  PartUpload parts_;
 };
 
 std::unique_ptr<FileWriter> BlobStore::create(const std::string& path, bool) { return std::make_unique<BlobWriter>(*this, path); }

@@ -506,7 +506,7 @@ HttpResponse send_http(const HttpRequest& r) {
       if (keep && c->buffer.empty()) pool().give(r.server, std::move(c));
       return out;
     } catch (const ConnectionError& e) {
-      if (!reused || c->answered() || e.permanent()) throw;
+      if (!reused || c->answered() || e.permanent() || !r.resend) throw;
     }
   }
 }

@@ -32,6 +32,8 @@ struct HttpRequest {
   // If set, the body of a 2xx answer goes here; one that is longer or shorter is a lost connection.
   char* into = nullptr;
   size_t into_size = 0;
+  // False: not sent once more on a new connection where a kept one has ended.
+  bool resend = true;
   // Of the sign of life of the other side, not of the whole exchange.
   int connect_timeout_ms = 10'000, idle_timeout_ms = 60'000;
 

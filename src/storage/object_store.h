@@ -94,6 +94,7 @@ std::unique_ptr<ObjectStore> make_local_store();
 ObjectStore& s3_store(std::string_view path, const Settings& settings);    // s3: s3a: s3n:
 ObjectStore& adls_store(std::string_view path, const Settings& settings);  // abfs: abfss:
 ObjectStore& blob_store(std::string_view path, const Settings& settings);  // wasb: wasbs:
+ObjectStore& gcs_store(std::string_view path, const Settings& settings);   // gs:
 ObjectStore& dbfs_store(std::string_view path, const Settings& settings);  // dbfs: and what is mounted there
 // Whether a path without scheme ("/mnt/lake/x", "/Volumes/c/s/v/x") is below a mount of the calling thread's settings, and so means dbfs:.
 bool is_mounted(std::string_view path);

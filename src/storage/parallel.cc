@@ -5,6 +5,7 @@
 #include <cstring>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 namespace tarn::storage {
 namespace {
@@ -73,6 +74,54 @@ std::string WholeFiles::next() {
 }
 
 bool in_background() { return background_thread; }
+
+void InFlight::start(std::function<void()> task) {
+  if (in_background()) return task();
+  wait_for(at_once_ - 1);
+  running_.push_back(run_in_background(std::move(task)));
+}
+
+void InFlight::wait() { wait_for(0); }
+
+void InFlight::wait_for(size_t left) {
+  while (running_.size() > left) {
+    auto first = std::move(running_.front());
+    running_.pop_front();
+    first.get();
+  }
+}
+
+void InFlight::stop() noexcept {
+  for (auto& task : running_) task.wait();
+  running_.clear();
+}
+
+void PartUpload::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (buffer_.size() >= part_size_) send_part(buffer_.size());
+    size_t take = std::min(bytes.size(), part_size_ - buffer_.size());
+    buffer_.append(bytes.substr(0, take));
+    bytes.remove_prefix(take);
+  }
+}
+
+void PartUpload::flush(size_t unit) {
+  size_t n = buffer_.empty() || unit == 0 ? buffer_.size() : (buffer_.size() - 1) / unit * unit;
+  if (n > 0) send_part(n);
+  running_.wait();
+}
+
+void PartUpload::send_part(size_t n) {
+  if (parts_ == 0) begin_();
+  auto part = std::make_shared<std::string>(std::exchange(buffer_, {}));
+  buffer_.assign(*part, n);
+  part->resize(n);
+  uint64_t offset = std::exchange(sent_, sent_ + n);
+  size_t index = parts_++;
+  running_.start([&send = send_, index, offset, part] { send(index, offset, *part); });
+  // A long file gets longer parts, so that it fits into the number that the store allows.
+  if (grow_every_ && parts_ % grow_every_ == 0) part_size_ = std::min<size_t>(part_size_ * 2, 512 << 20);
+}
 
 struct SequentialReader::Block {
   std::string data;

@@ -10,7 +10,7 @@ namespace {
 
 std::map<std::string, StoreFactory, std::less<>>& factories() {
   static auto& all = *new std::map<std::string, StoreFactory, std::less<>>{
-      {"s3", s3_store}, {"s3a", s3_store}, {"s3n", s3_store}, {"abfs", adls_store}, {"abfss", adls_store}, {"wasb", blob_store}, {"wasbs", blob_store}, {"dbfs", dbfs_store},
+      {"s3", s3_store}, {"s3a", s3_store}, {"s3n", s3_store}, {"abfs", adls_store}, {"abfss", adls_store}, {"wasb", blob_store}, {"wasbs", blob_store}, {"gs", gcs_store}, {"dbfs", dbfs_store},
   };
   return all;
 }

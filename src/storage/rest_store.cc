@@ -125,7 +125,7 @@ void RestStore::require_same_store(const std::string& from, const std::string& t
   if (ObjectUri::parse(from).prefix() != ObjectUri::parse(to).prefix()) throw IoError(IoError::Kind::kOther, "cannot rename", from, to + " is in another store: copy and delete");
 }
 
-RestStore::Answer RestStore::send(HttpRequest r, const char* what, const std::string& path) const {
+RestStore::Answer RestStore::send(HttpRequest r, const char* what, const std::string& path, const Again& again) const {
   r.connect_timeout_ms = limits_.connect_timeout_ms;
   r.idle_timeout_ms = limits_.idle_timeout_ms;
   const RetryPolicy& policy = limits_.retry;
@@ -150,6 +150,9 @@ RestStore::Answer RestStore::send(HttpRequest r, const char* what, const std::st
     }
     log::debug("storage.retry", {{"path", path}, {"attempt", std::to_string(attempt)}, {"why", why}, {"wait_ms", std::to_string(wait)}});
     std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+    if (again) {
+      if (auto answer = again(r)) return {std::move(*answer), attempt + 1};
+    }
   }
 }
 
@@ -167,11 +170,16 @@ void RestStore::fail(const char* what, const std::string& path, const HttpRespon
   throw IoError(kind, what, path, reason);
 }
 
+HttpRequest RestStore::content_request(const std::string& path, const std::string& tag) const {
+  HttpRequest r = request("GET", path);
+  if (!tag.empty()) r.set_header("If-Match", tag);
+  return r;
+}
+
 void RestStore::read_into(const std::string& path, const std::string& tag, uint64_t offset, char* out, size_t n) {
   auto one = [this, path, tag](uint64_t from, char* to, size_t length) {
-    HttpRequest r = request("GET", path);
+    HttpRequest r = content_request(path, tag);
     r.set_header(range_header(), range_text(from, length));
-    if (!tag.empty()) r.set_header("If-Match", tag);
     r.into = to;
     r.into_size = length;
     Answer a = send(std::move(r), "cannot read", path);
@@ -209,7 +217,7 @@ void RestStore::read_into(const std::string& path, const std::string& tag, uint6
 
 std::string RestStore::read(const std::string& path) {
   // Most files that are read whole are small: the first part tells how long the file is.
-  HttpRequest r = request("GET", path);
+  HttpRequest r = content_request(path, "");
   r.set_header(range_header(), range_text(0, kPart));
   Answer a = send(std::move(r), "cannot read", path);
   if (a.response.status == 416) return "";  // nothing in it
@@ -222,7 +230,7 @@ std::string RestStore::read(const std::string& path) {
     if (total > out.size()) {
       size_t have = out.size();
       out.resize(total);
-      read_into(path, a.response.header("etag"), have, out.data() + have, total - have);
+      read_into(path, content_tag(a.response), have, out.data() + have, total - have);
     }
   }
   return out;

@@ -47,8 +47,10 @@ class RestStore : public ObjectStore {
     int attempts = 1;  // more than one: an earlier attempt may have had its effect
     bool ok() const { return response.status >= 200 && response.status < 300; }
   };
-  // Signs and sends until there is an answer that trying again cannot change. Throws IoError when there is none.
-  Answer send(HttpRequest request, const char* what, const std::string& path) const;
+  // Signs and sends until there is an answer that trying again cannot change. Throws IoError when there is none. again: called before
+  // another attempt, where sending the same once more would be wrong; changes the request, or has an answer that ends it.
+  using Again = std::function<std::optional<HttpResponse>(HttpRequest& request)>;
+  Answer send(HttpRequest request, const char* what, const std::string& path, const Again& again = {}) const;
   // The error of an answer.
   [[noreturn]] void fail(const char* what, const std::string& path, const HttpResponse& response) const;
 
@@ -63,6 +65,10 @@ class RestStore : public ObjectStore {
   // What the user can do about it, empty if we do not know.
   virtual std::string advice(int status, const std::string& code) const = 0;
   virtual const char* range_header() const { return "Range"; }
+  // A request for the content of a file; tag: of the version that it must be, or empty. Another one is answered with 412.
+  virtual HttpRequest content_request(const std::string& path, const std::string& tag) const;
+  // The tag of the version that an answer with content is of.
+  virtual std::string content_tag(const HttpResponse& response) const { return response.header("etag"); }
   // IoError if the two names are of different buckets or accounts: requests go to the store of the first.
   static void require_same_store(const std::string& from, const std::string& to);
 

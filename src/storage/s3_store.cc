@@ -3,25 +3,26 @@
 // Settings are Hadoop's S3A: docs/storage.md.
 #include <algorithm>
 #include <cstdlib>
-#include <deque>
+#include <mutex>
 
 #include "base/encoding.h"
 #include "base/io_error.h"
 #include "base/log.h"
 #include "base/spark_error.h"
+#include "base/xml.h"
 #include "storage/parallel.h"
 #include "storage/path.h"
 #include "storage/rest_store.h"
 #include "storage/signing.h"
-#include "storage/xml.h"
 
 namespace tarn::storage {
 namespace {
 
 constexpr size_t kMaxDelete = 1000;                  // keys of one request
 constexpr uint64_t kMaxCopy = uint64_t{5} << 30;     // of one request
-constexpr int kMaxParts = 10'000;
+constexpr size_t kMaxParts = 10'000;
 constexpr size_t kUploadsAtOnce = 4;                 // of one file
+constexpr size_t kCopiesAtOnce = 16;                 // of one directory
 
 struct S3Config {
   std::string bucket;
@@ -198,7 +199,11 @@ class S3Store : public RestStore {
       remove_files({from});
       return;
     }
-    for (const auto& f : list_recursive(from)) copy(f.path, f, to + f.path.substr(from.size()));
+    InFlight copies(kCopiesAtOnce);
+    for (const auto& f : list_recursive(from)) {
+      copies.start([this, f, target = to + f.path.substr(from.size())] { copy(f.path, f, target); });
+    }
+    copies.wait();
     remove_recursive(from);
   }
 
@@ -462,79 +467,48 @@ class S3Store : public RestStore {
 
 class S3Writer : public FileWriter {
  public:
-  S3Writer(S3Store& store, std::string path, size_t part_size) : store_(store), path_(std::move(path)), part_size_(part_size) {}
+  S3Writer(S3Store& store, std::string path, size_t part_size)
+      : store_(store), path_(std::move(path)),
+        parts_(part_size, kUploadsAtOnce, kMaxParts / 10, [this] { upload_ = store_.start_upload(path_); },
+               [this](size_t index, uint64_t, std::string_view part) { send(index, part); }) {}
   ~S3Writer() override {
-    for (auto& p : running_) {
-      try {
-        p.get();
-      } catch (const std::exception&) {
-      }
-    }
+    parts_.stop();
     if (!upload_.empty()) store_.abort_upload(path_, upload_);
   }
 
-  void write(std::string_view bytes) override {
-    size_ += bytes.size();
-    while (!bytes.empty()) {
-      size_t take = std::min(bytes.size(), part_size_ - buffer_.size());
-      buffer_.append(bytes.substr(0, take));
-      bytes.remove_prefix(take);
-      if (buffer_.size() == part_size_) send_part();
-    }
-  }
-
-  void finish() override {
-    if (!buffer_.empty()) send_part();
-    wait_for(0);
-  }
+  void write(std::string_view bytes) override { parts_.write(bytes); }
+  void finish() override { parts_.flush(); }
 
   void publish() override {
-    if (upload_.empty()) {  // all of it fits into one request
+    if (parts_.parts() == 0) {  // all of it fits into one request
       HttpRequest r = store_.request("PUT", path_);
-      r.body = buffer_;
+      r.body = parts_.rest();
       auto a = store_.send(std::move(r), "cannot write", path_);
       if (!a.ok()) store_.fail("cannot write", path_, a.response);
       return;
     }
     finish();
-    std::vector<std::string> tags;
-    for (const auto& t : tags_) tags.push_back(*t);
-    store_.complete_upload(path_, upload_, tags);
+    store_.complete_upload(path_, upload_, tags_);
     upload_.clear();
   }
 
-  uint64_t size() const override { return size_; }
+  uint64_t size() const override { return parts_.size(); }
 
  private:
-  void send_part() {
-    if (upload_.empty()) upload_ = store_.start_upload(path_);
-    wait_for(kUploadsAtOnce - 1);
-    size_t number = tags_.size() + 1;
-    if (number > kMaxParts) throw IoError(IoError::Kind::kOther, "cannot write", path_, "more than 10,000 parts: set fs.s3a.multipart.size higher");
-    auto tag = tags_.emplace_back(std::make_shared<std::string>());
-    auto data = std::make_shared<const std::string>(std::move(buffer_));
-    buffer_.clear();
-    running_.push_back(run_in_background([&store = store_, path = path_, upload = upload_, number, data, tag] {
-      *tag = store.upload_part(path, upload, static_cast<int>(number), *data);
-    }));
-    // A long file gets longer parts, so that it fits into the number that is allowed.
-    if (number % 1000 == 0) part_size_ = std::min<size_t>(part_size_ * 2, 512 << 20);
-  }
-  void wait_for(size_t left) {
-    while (running_.size() > left) {
-      auto first = std::move(running_.front());
-      running_.pop_front();
-      first.get();
-    }
+  void send(size_t index, std::string_view part) {
+    if (index >= kMaxParts) throw IoError(IoError::Kind::kOther, "cannot write", path_, "more than 10,000 parts: set fs.s3a.multipart.size higher");
+    std::string tag = store_.upload_part(path_, upload_, static_cast<int>(index) + 1, part);
+    std::lock_guard lock(mu_);
+    tags_.resize(std::max(tags_.size(), index + 1));
+    tags_[index] = std::move(tag);
   }
 
   S3Store& store_;
   const std::string path_;
-  size_t part_size_;
-  std::string buffer_, upload_;
-  uint64_t size_ = 0;
-  std::vector<std::shared_ptr<std::string>> tags_;  // one a part, filled when it has been sent
-  std::deque<std::future<void>> running_;
+  std::string upload_;
+  std::mutex mu_;
+  std::vector<std::string> tags_;  // guarded by mu_ while parts are on their way; one a part
+  PartUpload parts_;
 };
 
 std::unique_ptr<FileWriter> S3Store::create(const std::string& path, bool) { return std::make_unique<S3Writer>(*this, path, c_.part_size); }

@@ -242,7 +242,7 @@ catalog::Pairs pairs_of(const google::protobuf::RepeatedPtrField<sql::Property>&
 
 std::string redact(const std::string& key, const std::string& value) {
   // spark.sql.redaction.options.regex and spark.redaction.regex.
-  static constexpr const char* kSecret[] = {"secret", "password", "passwd", "token", "access.key", "accesskey", "access_key", "url", "account.key", "fs.azure.sas"};
+  static constexpr const char* kSecret[] = {"secret", "password", "passwd", "token", "access.key", "accesskey", "access_key", "url", "account.key", "private.key", "fs.azure.sas"};
   std::string k = lower(key);
   for (const char* word : kSecret) {
     if (k.find(word) != std::string::npos) return "*********(redacted)";

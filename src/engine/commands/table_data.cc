@@ -3,6 +3,7 @@
 #include "base/io_error.h"
 #include "engine/commands/delta_tables.h"
 #include "engine/commands/support.h"
+#include "storage/parallel.h"
 #include "storage/path.h"
 
 namespace tarn::engine::commands {
@@ -71,7 +72,15 @@ void empty_directory(const std::string& location) {
   auto& store = storage::store_for(path);
   auto info = store.stat(path);
   if (!info) return;
-  for (auto& entry : store.list(path)) store.remove_recursive(entry.path);
+  std::vector<std::string> files;
+  storage::InFlight directories(16);
+  for (auto& entry : store.list(path)) {
+    if (!entry.is_directory) files.push_back(entry.path);
+    else if (store.is_local()) store.remove_recursive(entry.path);
+    else directories.start([&store, path = entry.path] { store.remove_recursive(path); });
+  }
+  store.remove_files(files);
+  directories.wait();
 }
 
 void make_directory(const std::string& location) {
