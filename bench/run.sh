@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All figures of the README: TPC-H at scale 1 and 10, then latency, start, memory, ingestion and download, and the workspace's HTTP.
+# All figures of the README: TPC-H at scale 1 and 10, then latency, start, memory, ingestion and download, the workspace's HTTP, its storage account.
 #   run.sh TARN    SCALES="1 10" PEERS=duckdb,sail RUNS=5; add spark to PEERS with SPARK_PYTHON naming a Python that has pyspark[connect]
 # All scales run even if an answer differs; the status is then 1.
 set -euo pipefail
@@ -11,4 +11,5 @@ for scale in ${SCALES:-1 10}; do
 done
 .venv/bin/python bench/micro.py --tarn "$tarn" --out bench/results/micro.md
 .venv/bin/python bench/rest.py --tarn "$tarn" --out bench/results/rest.md
+.venv/bin/python bench/storage_account.py --tarn "$tarn" --out bench/results/storage_account.md
 exit $status
