@@ -503,13 +503,28 @@ std::shared_ptr<arrow::Table> Operation::collect_table(const PlanPtr& plan) {
 
 std::string Operation::explain(const PlanPtr& plan, const std::string& mode) {
   commands::LoweredSql lowered = lower(plan);  // its handles must live until DuckDB has planned it
-  return explain_text(plan, mode, lowered.sql, [&](const std::string& sql) {
+  std::string text = explain_text(plan, mode, lowered.sql, [&](const std::string& sql) {
     auto result = connection_->Query("EXPLAIN " + sql);
     if (result->HasError()) throw to_spark_error(result->GetErrorObject(), sql);
     std::string text;
     for (duckdb::idx_t r = 0; r < result->RowCount(); ++r) text += result->GetValue(1, r).ToString() + "\n";
     return text;
   });
+  // Which parts are read from kept rows, as Spark says it.
+  std::string kept;
+  if (!session_.engine->cache.empty()) {
+    plan::visit_plan(plan, [&](const PlanPtr& p) {
+      auto entry = session_.engine->cache.find(*p, fingerprint_context());
+      if (!entry) return true;
+      std::string columns;
+      for (const auto& a : p->output) columns += (columns.empty() ? "" : ", ") + a.name + "#" + std::to_string(a.id);
+      kept += "InMemoryTableScan [" + columns + "]\n   +- InMemoryRelation [" + columns + "], " + entry->level.text() + "\n";
+      return false;
+    });
+  }
+  const std::string heading = "== Physical Plan ==\n";
+  if (auto at = text.rfind(heading); !kept.empty() && at != std::string::npos) text.insert(at + heading.size(), kept + "\n");
+  return text;
 }
 
 }  // namespace tarn::engine

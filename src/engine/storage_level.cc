@@ -1,5 +1,7 @@
 #include "engine/storage_level.h"
 
+#include <utility>
+
 #include <spark/connect/common.pb.h>
 
 #include <algorithm>
@@ -48,6 +50,14 @@ void StorageLevel::to_proto(spark::connect::StorageLevel* level) const {
   level->set_use_off_heap(off_heap);
   level->set_deserialized(deserialized);
   level->set_replication(replication);
+}
+
+std::string StorageLevel::text() const {
+  std::string out;
+  for (const auto& [set, name] : {std::pair(disk, "disk, "), std::pair(memory, "memory, "), std::pair(off_heap, "offheap, "), std::pair(deserialized, "deserialized, ")}) {
+    if (set) out += name;
+  }
+  return "StorageLevel(" + out + std::to_string(replication) + " replicas)";
 }
 
 }  // namespace tarn::engine

@@ -17,6 +17,8 @@ struct StorageLevel {
   static StorageLevel named(const std::string& name);
   static StorageLevel from_proto(const spark::connect::StorageLevel& level);
   void to_proto(spark::connect::StorageLevel* level) const;
+  // "StorageLevel(disk, memory, deserialized, 1 replicas)"
+  std::string text() const;
   // StorageLevel.NONE: nothing is kept.
   bool none() const { return !disk && !memory && !off_heap; }
   // Memory is not to hold it: the rows go to a file from the start. Everything else stays in memory until that is short.

@@ -206,3 +206,12 @@ def test_memory_is_bounded_by_the_limit_and_given_back(cluster_at, tmp_path):
     other = cluster.session()
     assert falls_below(cluster, before + 150), resident_mb(cluster)
     assert other.range(10).count() == 10
+
+
+def test_explain_says_what_is_read_from_kept_rows(cluster):
+    spark = cluster.session()
+    df = spark.range(3).selectExpr("id * 2 AS twice").persist(StorageLevel.MEMORY_ONLY)
+    text = df.where("twice > 1")._explain_string()
+    assert text.count("InMemoryTableScan [twice#") == 1 and ", StorageLevel(memory, 1 replicas)" in text
+    df.unpersist()
+    assert "InMemory" not in df.where("twice > 1")._explain_string()

@@ -78,7 +78,13 @@ InputQuery::InputQuery(const PythonScan& scan, const std::vector<size_t>& pass, 
   std::string order;
   for (size_t i = keys_; i < count; ++i) order += (order.empty() ? " ORDER BY x" : ", x") + std::to_string(i) + " ASC NULLS FIRST";
   for (const auto& o : scan.order) order += (order.empty() ? " ORDER BY " : ", ") + o;
-  std::string sql = "SELECT " + columns + " FROM (" + scan.sql + ") AS q" + order;
+  // Rows of a group come as they came in: the sort alone promises nothing about equal keys. Those of windows have their places already.
+  std::string rows = scan.sql;
+  if (grouped() && scan.shape != Shape::kWindow) {
+    rows = "SELECT *, row_number() OVER () AS tarn_position FROM (" + rows + ") AS r";
+    order += order.empty() ? " ORDER BY tarn_position" : ", tarn_position";
+  }
+  std::string sql = "SELECT " + columns + " FROM (" + rows + ") AS q" + order;
 
   auto side_type = [&](size_t side) {
     return scan.shape == Shape::kCogroups ? (side == 0 ? struct_of(scan.sent, 0, scan.left) : struct_of(scan.sent, scan.left, scan.sent.size()))
