@@ -155,6 +155,7 @@ http::Response error_response(const StorageError& e, bool dfs, const http::Reque
   if (std::string_view(info.code) == "InternalError") code = "InternalError";
   http::Response r;
   r.status = info.status;
+  r.reason = info.message;   // as Azure has it: some clients (Arrow's) know a missing container by nothing else
   r.headers = std::move(headers);
   r.headers.set("x-ms-error-code", code);
   std::string message = std::string(info.message) + (e.detail().empty() ? "" : " (" + e.detail() + ")") + "\nRequestId:" + request.id + "\nTime:" + iso_time(now_ms());

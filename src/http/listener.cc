@@ -428,7 +428,8 @@ class Listener::Impl {
   awaitable<bool> send(Stream& stream, beast::tcp_stream& lowest, Response response, bool keep, bool head) {
     bool bodiless = response.status == 204 || response.status == 304;
     bool chunked = response.source && !response.content_length && !bodiless;
-    std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + reason_phrase(response.status) + "\r\n";
+    std::string out = "HTTP/1.1 " + std::to_string(response.status) + " ";
+    out.append(response.reason.empty() ? reason_phrase(response.status) : response.reason).append("\r\n");
     for (const auto& [name, value] : response.headers) {
       out += name + ": ";
       for (char c : value) {

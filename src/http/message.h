@@ -47,6 +47,7 @@ struct Request {
 
 struct Response {
   int status = 200;
+  std::string_view reason = {};  // of a table, where clients read it; else the status's own phrase
   Headers headers;
   std::string body;
   // Instead of body: called until it returns 0. content_length: how much comes, else the answer is chunked.

@@ -361,7 +361,8 @@ def test_the_connection_string_of_the_command_line_works(server, lake):
     assert f.download_file().readall() == b"x"
 
 
-def test_pyarrow_sees_a_hierarchical_account(tmp_path):
+@pytest.mark.parametrize("blob,dfs", [(".blob.localhost:{port}", ".dfs.localhost:{port}"), ("127.0.0.1:{port}", "127.0.0.1:{port}")], ids=["by host", "by path"])
+def test_pyarrow_sees_a_hierarchical_account(tmp_path, blob, dfs):
     """Over plain HTTP on loopback, in a process of its own: Arrow's client reads its trusted certificates at its start."""
     import subprocess
     import sys
@@ -372,8 +373,8 @@ def test_pyarrow_sees_a_hierarchical_account(tmp_path):
         port = p.stdout.readline().strip().rsplit(":", 1)[1]
         key = json.load(open(home / "storage-account.json"))["key1"]
         program = f"""
-import pyarrow as pa, pyarrow.fs as pf, pyarrow.parquet as pq
-fs = lambda: pf.AzureFileSystem({ACCOUNT!r}, account_key={key!r}, blob_storage_authority='.blob.localhost:{port}', dfs_storage_authority='.dfs.localhost:{port}',
+import pyarrow as pa, pyarrow.dataset as ds, pyarrow.fs as pf, pyarrow.parquet as pq
+fs = lambda: pf.AzureFileSystem({ACCOUNT!r}, account_key={key!r}, blob_storage_authority={blob.format(port=port)!r}, dfs_storage_authority={dfs.format(port=port)!r},
                                 blob_storage_scheme='http', dfs_storage_scheme='http')
 fs().create_dir('arrow')
 a = fs()
@@ -382,11 +383,24 @@ pq.write_table(pa.table({{'x': list(range(1000))}}), 'arrow/d/s/t.parquet', file
 a.move('arrow/d/s', 'arrow/d/t')
 print(sorted((i.path, i.type.name) for i in a.get_file_info(pf.FileSelector('arrow', recursive=True))))
 print(pq.read_table('arrow/d/t/t.parquet', filesystem=a).num_rows)
+ds.write_dataset(pa.table({{'x': [1, 2, 3], 'p': ['a', 'b', 'c']}}), 'arrow/set é', filesystem=a, format='parquet', partitioning=['p'])
+print(ds.dataset('arrow/set é', filesystem=a, partitioning=['p']).to_table(filter=ds.field('p') == 'b').to_pylist())
+with a.open_output_stream('arrow/large') as o:
+    o.write(bytes(30_000_000))
+print(a.get_file_info('arrow/large').size, len(a.open_input_file('arrow/large').read()))
+a.copy_file('arrow/large', 'arrow/copy')
+a.move('arrow/copy', 'arrow/moved')
+for action in (lambda: a.open_input_file('arrow/no'), lambda: a.delete_file('arrow/no'), lambda: a.get_file_info(pf.FileSelector('no-such/no'))):
+    try:
+        action()
+    except FileNotFoundError:
+        print('missing')
 a.delete_dir('arrow/d')
 print(a.get_file_info('arrow/d').type.name)
 """
         r = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-        assert r.stdout.splitlines() == ["[('arrow/d', 'Directory'), ('arrow/d/t', 'Directory'), ('arrow/d/t/t.parquet', 'File')]", "1000", "NotFound"], r.stderr
+        assert r.stdout.splitlines() == ["[('arrow/d', 'Directory'), ('arrow/d/t', 'Directory'), ('arrow/d/t/t.parquet', 'File')]", "1000", "[{'x': 2, 'p': 'b'}]",
+                                         "30000000 30000000", "missing", "missing", "missing", "NotFound"], r.stderr
     finally:
         p.send_signal(signal.SIGTERM)
         p.wait(30)
