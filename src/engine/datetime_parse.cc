@@ -333,10 +333,11 @@ void append_date(int32_t days, std::string& out) {
 }
 
 void append_timestamp(int64_t local_micros, std::string& out) {
-  int64_t days = floor_div(local_micros, kMicrosPerDay);
-  append_date(static_cast<int32_t>(days), out);
+  int64_t rest = local_micros % kMicrosPerDay;
+  if (rest < 0) rest += kMicrosPerDay;
+  append_date(static_cast<int32_t>(floor_div(local_micros, kMicrosPerDay)), out);
   out.push_back(' ');
-  append_time_of_day(local_micros - days * kMicrosPerDay, out);
+  append_time_of_day(rest, out);
 }
 
 void append_time(int64_t nanos, std::string& out) { append_time_of_day(nanos / 1000, out); }

@@ -42,6 +42,19 @@ ErrorKind kind_of(const nlohmann::json& kind) {
   return ErrorKind::kRuntime;
 }
 
+SparkError error_of(const nlohmann::json& json) {
+  ErrorParams params;
+  const auto given = json.value("params", nlohmann::json::object());
+  for (const auto& [key, value] : given.items()) {
+    params[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+  ErrorKind kind = kind_of(json.value("kind", nlohmann::json()));
+  std::string condition = json["condition"].get<std::string>();
+  if (condition.empty()) return SparkError::Plain(kind, json.value("message", ""));
+  return SparkError(kind, condition, std::move(params));
+}
+
+// What a kernel threw, or nothing if DuckDB speaks for itself. Throws it itself where it has a cause.
 std::optional<SparkError> kernel_error(const std::string& message) {
   size_t at = message.find(kMark);
   if (at == std::string::npos) return std::nullopt;
@@ -67,15 +80,15 @@ std::optional<SparkError> kernel_error(const std::string& message) {
   }
   auto json = nlohmann::json::parse(text.substr(0, end), nullptr, false);
   if (json.is_discarded() || !json.contains("condition")) return std::nullopt;
-  ErrorParams params;
-  const auto given = json.value("params", nlohmann::json::object());
-  for (const auto& [key, value] : given.items()) {
-    params[key] = value.is_string() ? value.get<std::string>() : value.dump();
+  SparkError error = error_of(json);
+  if (auto cause = json.find("cause"); cause != json.end()) {
+    try {
+      throw error_of(*cause);
+    } catch (const SparkError&) {
+      std::throw_with_nested(error);
+    }
   }
-  ErrorKind kind = kind_of(json.value("kind", nlohmann::json()));
-  std::string condition = json["condition"].get<std::string>();
-  if (condition.empty()) return SparkError::Plain(kind, json.value("message", ""));
-  return SparkError(kind, condition, std::move(params));
+  return error;
 }
 
 bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
@@ -114,13 +127,14 @@ const char* spark_type_of(const std::string& message) {
 
 }  // namespace
 
-std::string kernel_error_text(const SparkError& error) {
-  nlohmann::json json;
-  json["condition"] = error.condition();
-  json["kind"] = static_cast<int>(error.kind());
-  if (error.condition().empty()) json["message"] = error.message();
-  json["params"] = nlohmann::json::object();
-  for (const auto& [key, value] : error.params()) json["params"][key] = value;
+std::string kernel_error_text(const SparkError& error, const SparkError* cause) {
+  auto json_of = [](const SparkError& e) {
+    nlohmann::json json = {{"condition", e.condition()}, {"kind", static_cast<int>(e.kind())}, {"params", e.params()}};
+    if (e.condition().empty()) json["message"] = e.message();
+    return json;
+  };
+  nlohmann::json json = json_of(error);
+  if (cause) json["cause"] = json_of(*cause);
   return kMark + json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -11,9 +11,11 @@ class ErrorData;
 
 namespace tarn::engine {
 
-// The text of a kernel's exception: thrown as duckdb::InvalidInputException, it reaches the client as this SparkError.
-std::string kernel_error_text(const SparkError& error);
-// DuckDB's error as Spark's. sql: the statement, for the log when DuckDB refuses what we wrote.
+// The text of a kernel's exception: thrown as duckdb::InvalidInputException, it reaches the client as this SparkError, nested
+// around its cause if there is one.
+std::string kernel_error_text(const SparkError& error, const SparkError* cause = nullptr);
+// DuckDB's error as Spark's, to be thrown. One that has a cause is thrown from here: std::throw_with_nested. sql: the statement,
+// for the log when DuckDB refuses what we wrote.
 SparkError to_spark_error(const duckdb::ErrorData& error, const std::string& sql = {});
 // The error of a DuckDB exception that is being handled (SparkErrors pass through).
 SparkError to_spark_error(const std::exception& error, const std::string& sql = {});

@@ -428,10 +428,12 @@ void Operation::run_query(const PlanPtr& plan, const commands::LoweredSql& query
   try {
     run_query(query, type, on_chunk);
   } catch (const SparkError& error) {
-    throw with_error_context(error, plan, [&](const PlanPtr& part) {
+    SparkError told = with_error_context(error, plan, [&](const PlanPtr& part) {
       auto lowered = lower_prepared(part);
       run_query(lowered, plan::schema_of(*part), [](duckdb::DataChunk&) {});
     });
+    if (!told.context() || error.context()) throw;  // as it came, with its cause
+    throw told;
   }
 }
 

@@ -221,6 +221,8 @@ int64_t TimeZone::local_to_utc_micros(int64_t local) const {
   return local + (local_to_utc_seconds(second) - second) * kMicros;
 }
 
-int64_t TimeZone::utc_to_local_micros(int64_t utc) const { return utc + offset_at(floor_div(utc, kMicros)) * kMicros; }
+int64_t TimeZone::utc_to_local_micros(int64_t utc) const {
+  return static_cast<int64_t>(static_cast<uint64_t>(utc) + static_cast<uint64_t>(offset_at(floor_div(utc, kMicros)) * kMicros));
+}
 
 }  // namespace tarn::engine

@@ -268,7 +268,12 @@ void coerce_collations(const CallContext& context, const FunctionEntry& function
     auto common = least_common(args, at);
     if (!common) return;
     if (behaviour.needs_collation && common->indeterminate()) fail_undecided();
-    for (size_t i : at) args[i] = change_type(args[i], *common);
+    for (size_t i : at) {
+      ExprPtr changed = change_type(args[i], *common);
+      // What Spark replaces by another expression before it coerces is printed as it was written.
+      if (changed != args[i] && changed->kind == ExprKind::kLiteral && (name == "btrim" || name == "nvl" || name == "nvl2")) changed = printed_as(changed, pretty_sql(*args[i]));
+      args[i] = std::move(changed);
+    }
   };
   if (name == "when") {
     std::vector<size_t> at;

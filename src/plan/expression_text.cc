@@ -354,6 +354,13 @@ class Writer {
     return out;
   }
 
+  // Whether resolving left the expression as the parser made it: no column, no implicit cast. (Spark's IS UNKNOWN is an IS NULL that
+  // remembers its name only until its child is replaced.)
+  static bool as_written(const Expression& e) {
+    if (const auto* l = try_as<Literal>(e)) return !l->value.is_null();
+    return e.kind == ExprKind::kCall && std::all_of(e.children.begin(), e.children.end(), [](const ExprPtr& c) { return as_written(*c); });
+  }
+
   std::string call(const Call& c) const {
     const auto& a = c.children;
     const std::string n = c.name == "==" ? "=" : c.name;
@@ -379,8 +386,8 @@ class Writer {
     if (n == "extract" && a.size() == 2) return "extract(" + arg(0) + " FROM " + arg(1) + ")";
     // Without a last function there is one that gives back what it takes.
     if ((n == "aggregate" || n == "reduce") && a.size() == 3) return n + "(" + list(a) + ", lambdafunction(namedlambdavariable(), namedlambdavariable()))";
-    if (n == "is_unknown" && a.size() == 1) return "(" + arg(0) + " IS UNKNOWN)";
-    if (n == "is_not_unknown" && a.size() == 1) return "(" + arg(0) + " IS NOT UNKNOWN)";
+    if ((n == "is_unknown" || n == "is_not_unknown") && a.size() == 1)
+      return "(" + arg(0) + (n == "is_unknown" ? " IS " : " IS NOT ") + (as_written(*a[0]) ? "UNKNOWN)" : "NULL)");
     if ((n == "like" || n == "ilike") && a.size() >= 2) {
       std::string out;
       // ILIKE is lower(a) LIKE lower(b) in disguise and keeps a function's form.

@@ -39,8 +39,18 @@ def test_broken_json_line(spark, tmp_path):
     read = spark.read.schema("a int, _corrupt_record string")
     assert [tuple(r) for r in read.json(str(tmp_path / "x.json")).collect()] == [(1, None), (None, '{"a":'), (3, None)]
     assert spark.read.schema("a int").option("mode", "DROPMALFORMED").json(str(tmp_path / "x.json")).count() == 2
-    text = message(lambda: spark.read.schema("a int").option("mode", "FAILFAST").json(str(tmp_path / "x.json")).collect())
-    assert "MALFORMED_RECORD_IN_PARSING" in text
+    failing = spark.read.schema("a int").option("mode", "FAILFAST").json(str(tmp_path / "x.json"))
+    assert condition(failing.collect) == "FAILED_READ_FILE.NO_HINT"
+    text = message(failing.collect)  # the file, and as its cause the record
+    assert "x.json" in text and "Caused by" in text and "MALFORMED_RECORD_IN_PARSING" in text
+
+
+def test_csv_header_that_is_not_the_schema(spark, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    read = spark.read.schema("a int, c int").option("enforceSchema", False).option("header", True)
+    text = message(read.csv(str(tmp_path / "x.csv")).collect)
+    assert "FAILED_READ_FILE.NO_HINT" in text and "CSV header does not conform to the schema" in text
+    assert read.option("ignoreCorruptFiles", True).csv(str(tmp_path / "x.csv")).collect() == []
 
 
 def test_csv_with_too_many_columns(spark, tmp_path):

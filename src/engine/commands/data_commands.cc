@@ -493,7 +493,8 @@ void analyze_one(const catalog::TableInfo& table, const sql::AnalyzeTable& analy
   stats.size_in_bytes = data_size(table.location).first;
   std::vector<std::string> columns(analyze.columns().begin(), analyze.columns().end());
   if (analyze.all_columns()) {
-    for (auto& f : table_schema(table, host).fields()) columns.push_back(f.name);
+    const plan::DataType schema = table_schema(table, host);
+    for (auto& f : schema.fields()) columns.push_back(f.name);
   }
   auto plan = analyze.no_scan() ? nullptr : plan_of_name(table.full_name(), host);
   if (!columns.empty()) {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include <unicode/uchar.h>
+
 #include "duckdb/execution/expression_executor.hpp"
 #include "engine/datetime_parse.h"
 #include "engine/kernels/decimal_vector.h"
@@ -102,6 +104,17 @@ template <class T> void integers(Kernels& k) {
   decimal_to_integer<T>(k);
 }
 
+// java.math.BigDecimal takes the digits of every script.
+std::string with_ascii_digits(std::string_view s) {
+  std::string out;
+  for (std::string_view p : utf8::points(s)) {
+    const int32_t digit = p.size() > 1 ? u_charDigitValue(static_cast<UChar32>(utf8::code(p))) : -1;
+    if (digit >= 0) out += static_cast<char>('0' + digit);
+    else out += p;
+  }
+  return out;
+}
+
 template <class F> void to_decimal(Kernels& k, const char* name, LogicalType from, F f) {
   ScalarFunction s(name, {std::move(from), LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
                    [f](DataChunk& in, ExpressionState&, Vector& result) {
@@ -154,15 +167,21 @@ void register_casts(Kernels& k) {
     const auto& t = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(a)[at];
     std::string_view text(t.GetData(), t.GetSize());
     Int128 v;
-    switch (parse_decimal(trim_all(text), p, s, v)) {
+    std::string_view number = trim_all(text);
+    std::string converted;
+    if (!utf8::is_ascii(number)) number = converted = with_ascii_digits(number);
+    switch (parse_decimal(number, p, s, v)) {
       case Parsed::kOk: return v;
       case Parsed::kInvalid:
         if (mode == Mode::kAnsi) fail_cast(text, "STRING", "DECIMAL(" + std::to_string(p) + "," + std::to_string(s) + ")");
         return {};
-      default:
-        if (mode == Mode::kAnsi) fail_decimal(std::string(trim_all(text)), p, s);
+      case Parsed::kTooLarge:
+        if (mode == Mode::kAnsi) fail("NUMERIC_OUT_OF_SUPPORTED_RANGE", ErrorKind::kArithmetic, {{"value", std::string(text)}});
         return {};
+      case Parsed::kOverflow: break;
     }
+    if (mode == Mode::kAnsi) fail_decimal(std::string(trim_all(text)), p, s);
+    return {};
   });
   to_decimal(k, "spark_double_to_decimal", LogicalType::DOUBLE, [](const duckdb::UnifiedVectorFormat& a, duckdb::idx_t at, int p, int s, Mode mode) -> std::optional<Int128> {
     double d = duckdb::UnifiedVectorFormat::GetData<double>(a)[at];

@@ -221,7 +221,8 @@ struct Caster {
       case TypeId::kDecimal:
         if (from.scale() == 0 && from.precision() < want) return "CAST(" + x + " AS " + sql + ")";
         return with_mode(kernel, x);
-      case TypeId::kTimestamp: return with_mode(kernel, "spark_unix_seconds(" + x + ")");
+      // What does not fit is null without ANSI too, where other numbers wrap around.
+      case TypeId::kTimestamp: return call(kernel, "spark_unix_seconds(" + x + ")", mode == EvalMode::kAnsi ? "'ansi'" : "'try'");
       case TypeId::kTime: return call(kernel, "(" + x + " // 1000000000)", mode == EvalMode::kAnsi ? "'ansi'" : "'try'");
       case TypeId::kDate: return std::string("CAST(NULL AS ") + sql + ")";
       case TypeId::kDayTimeInterval: return call(kernel, call("spark_day_time_to_long", x, std::to_string(from.end_field())), strict_mode());

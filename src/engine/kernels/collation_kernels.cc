@@ -506,7 +506,8 @@ void register_key_positions(Kernels& k) {
   ScalarFunction f("spark_key_positions", {keys, keys, LogicalType::VARCHAR}, LogicalType::LIST(LogicalType::BIGINT), [](DataChunk& in, ExpressionState&, Vector& result) {
     auto list_at = [&](idx_t column, idx_t row) {
       std::vector<std::string> out;
-      for (const Value& v : ListValue::GetChildren(in.data[column].GetValue(row))) out.push_back(v.IsNull() ? std::string("n") : "v" + StringValue::Get(v));
+      const Value list = in.data[column].GetValue(row);
+      for (const Value& v : ListValue::GetChildren(list)) out.push_back(v.IsNull() ? std::string("n") : "v" + StringValue::Get(v));
       return out;
     };
     for (idx_t row = 0; row < in.size(); ++row) {

@@ -149,6 +149,22 @@ template <class R> void decimal_sum(DataChunk& in, ExpressionState&, Vector& res
   });
 }
 
+constexpr Int128 kHalf = Int128(10000000000000000000u);  // 10^19: any number of what a decimal has above or below it fits into 128 bits
+
+template <bool High> void add_half(Kernels& k, const char* name) {
+  ScalarFunction s(name, {LogicalType(duckdb::LogicalTypeId::DECIMAL)}, LogicalType::HUGEINT, [](DataChunk& in, ExpressionState&, Vector& result) {
+    DecimalReader a(in.data[0], in.size());
+    result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+    for (duckdb::idx_t i = 0; i < (a.constant ? 1 : in.size()); ++i) {
+      if (!a.valid(i)) duckdb::FlatVector::SetNull(result, i, true);
+      else duckdb::FlatVector::GetData<duckdb::hugeint_t>(result)[i] = to_hugeint(High ? a.get(i) / kHalf : a.get(i) % kHalf);
+    }
+    if (a.constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+  }, bind_decimal_argument<0>);
+  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+  k.add(std::move(s));
+}
+
 duckdb::unique_ptr<duckdb::FunctionData> bind_decimal_sum(duckdb::ClientContext& context, ScalarFunction& f, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) {
   bind_decimal_result<1>(context, f, args);
   const LogicalType to = f.GetReturnType();
@@ -231,14 +247,34 @@ void register_decimals(Kernels& k) {
              auto r = rescale(x, a.scale, at, mode);
              if (!r) return r;
              Int128 v;
-             if (__builtin_mul_overflow(*r, pow10(-at), &v)) return std::nullopt;
-             return v;
+             if (!__builtin_mul_overflow(*r, pow10(-at), &v) && fits(v, out.precision)) return v;
+             // Without ANSI it is an error, too: the result is made by Decimal.set.
+             std::string text = decimal_string(*r, 0) + (*r == 0 ? "" : std::string(static_cast<size_t>(-at), '0'));
+             fail("NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION", ErrorKind::kArithmetic,
+                  {{"roundedValue", text}, {"originalValue", text}, {"precision", std::to_string(out.precision)}, {"scale", std::to_string(out.scale)}});
            });
   // Sums: DuckDB has added exactly in 128 bits, at the scale of the result.
   {
     ScalarFunction s("spark_sum_decimal", {LogicalType::ANY, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
                      decimal_sum<duckdb::hugeint_t>, bind_decimal_sum);
     s.SetFallible();
+    k.add(std::move(s));
+  }
+  // The sums of both halves as one; null (or an error) beyond the result's precision.
+  add_half<true>(k, "spark_decimal_high");
+  add_half<false>(k, "spark_decimal_low");
+  {
+    ScalarFunction s("spark_sum_decimal_halves", {LogicalType::HUGEINT, LogicalType::HUGEINT, LogicalType::INTEGER, LogicalType::INTEGER, LogicalType::VARCHAR}, LogicalType::DECIMAL(38, 0),
+                     [](DataChunk& in, ExpressionState&, Vector& result) {
+                       binary(in, result, mode_of(constant_text(in.data[4])), [](R, Int128 high, R, Int128 low, int) -> std::optional<Int128> {
+                         high += low / kHalf;
+                         if (high > kHalf || high < -kHalf) return std::nullopt;
+                         return high * kHalf + low % kHalf;
+                       });
+                     },
+                     bind_decimal_result<2>);
+    s.SetFallible();
+    s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
     k.add(std::move(s));
   }
   {

@@ -8,7 +8,10 @@ namespace tarn::engine::kernels {
 
 // Each in the file of its name.
 void register_accumulators(Kernels& k);
+void register_frequencies(Kernels& k);
+void register_histograms(Kernels& k);
 void register_hll(Kernels& k);
+void register_sentences(Kernels& k);
 void register_time_windows(Kernels& k);
 void register_variant(Kernels& k);
 void register_xml(Kernels& k);
@@ -22,6 +25,8 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_sketches(k);
   register_hll(k);
   register_accumulators(k);
+  register_histograms(k);
+  register_frequencies(k);
   register_strings(k);
   register_collations(k);
   register_patterns(k);
@@ -30,6 +35,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_intervals(k);
   register_time_windows(k);
   register_text(k);
+  register_sentences(k);
   register_lists(k);
   register_maps(k);
   register_aggregates(k);

@@ -139,7 +139,8 @@ bool scan(std::string_view s, Digits& d) {
     bool minus = false;
     if (i < s.size() && (s[i] == '+' || s[i] == '-')) minus = s[i++] == '-';
     if (i >= s.size()) return false;
-    for (; i < s.size() && s[i] >= '0' && s[i] <= '9'; ++i) e = std::min<int64_t>(e * 10 + (s[i] - '0'), 100000);
+    for (; i < s.size() && s[i] >= '0' && s[i] <= '9'; ++i) e = std::min<int64_t>(e * 10 + (s[i] - '0'), int64_t{1} << 32);
+    if (e > INT32_MAX) return false;  // as java.math.BigDecimal
     if (minus) e = -e;
   }
   if (i != s.size()) return false;
@@ -344,8 +345,9 @@ double decimal_to_double(Int128 v, int scale) {
 Parsed parse_decimal(std::string_view text, int precision, int scale, Int128& out) {
   Digits d;
   if (!scan(text, d)) return Parsed::kInvalid;
-  if (d.digits.empty()) { out = 0; return Parsed::kOk; }
   const int64_t whole = static_cast<int64_t>(d.digits.size()) + d.exponent;
+  if ((d.digits.empty() ? d.exponent + 1 : whole) > 38) return Parsed::kTooLarge;
+  if (d.digits.empty()) { out = 0; return Parsed::kOk; }
   if (whole > precision - scale) return Parsed::kOverflow;
   // Keep one digit more than the scale, to round by.
   int64_t keep = whole + scale;

@@ -31,8 +31,9 @@ std::optional<Int128> add(Int128 a, int sa, Int128 b, int sb, int to, bool subtr
 std::string decimal_string(Int128 v, int scale);        // plain
 std::string decimal_java_string(Int128 v, int scale);   // BigDecimal.toString, scientific where Java writes so
 double decimal_to_double(Int128 v, int scale);          // correctly rounded
-// "12.5e3" -> unscaled value at `scale`, half up. invalid: no number; overflow: more than 38 digits or than precision.
-enum class Parsed : uint8_t { kOk, kInvalid, kOverflow };
+// "12.5e3" -> unscaled value at `scale`, half up. invalid: no number; too large: more than 38 digits before the point, a zero's
+// exponent counted (Decimal.fromString); overflow: more than precision.
+enum class Parsed : uint8_t { kOk, kInvalid, kOverflow, kTooLarge };
 Parsed parse_decimal(std::string_view text, int precision, int scale, Int128& out);
 std::optional<Int128> double_to_decimal(double v, int precision, int scale);  // through its shortest text, as Spark does
 std::optional<Int128> float_to_decimal(float v, int precision, int scale);

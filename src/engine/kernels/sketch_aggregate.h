@@ -8,6 +8,7 @@
 //     std::string result();
 //   };
 //   add_sketch_aggregate<Build>(k, "spark_theta_build", {BIGINT, INTEGER});
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -55,7 +56,13 @@ struct SketchConstantsData : duckdb::FunctionData {
     copy->values = values;
     return copy;
   }
-  bool Equals(const FunctionData& other) const override { return values == other.Cast<SketchConstantsData>().values; }
+  // NULL stands for what is no constant, which Value's == does not compare.
+  bool Equals(const FunctionData& other) const override {
+    const auto& o = other.Cast<SketchConstantsData>().values;
+    return std::equal(values.begin(), values.end(), o.begin(), o.end(), [](const duckdb::Value& a, const duckdb::Value& b) {
+      return a.type() == b.type() && duckdb::Value::NotDistinctFrom(a, b);
+    });
+  }
 };
 
 template <class A> struct SketchState {

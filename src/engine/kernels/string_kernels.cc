@@ -5,6 +5,7 @@
 #include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
+#include <unicode/ustring.h>
 
 #include "engine/kernels/kernel.h"
 #include "engine/kernels/kernel_error.h"
@@ -34,15 +35,38 @@ std::string change_case(std::string_view s, bool up) {
   return out;
 }
 
+// A code point as the first of a word; may be several ("ß": "Ss").
+std::string title_case_of(std::string_view point) {
+  UChar title[8];
+  UErrorCode status = U_ZERO_ERROR;
+  UChar source[2];
+  int32_t length = 0;
+  U16_APPEND_UNSAFE(source, length, static_cast<UChar32>(utf8::code(point)));
+  int32_t n = u_strToTitle(title, 8, source, length, nullptr, "", &status);
+  std::string out;
+  if (U_FAILURE(status)) return std::string(point);
+  icu::UnicodeString(title, n).toUTF8String(out);
+  return out;
+}
+
 // Words are what spaces separate; first letters in title case, the others in lower case.
 std::string initcap(std::string_view s) {
-  std::string low = change_case(s, false), out;
-  bool first = true;
-  for (std::string_view p : utf8::points(low)) {
-    if (first && p.size() == 1) out += p[0] >= 'a' && p[0] <= 'z' ? static_cast<char>(p[0] - 32) : p[0];
-    else if (first) utf8::append(out, static_cast<uint32_t>(u_totitle(static_cast<UChar32>(utf8::code(p)))));
-    else out += p;
-    first = p == " ";
+  if (utf8::is_ascii(s)) {
+    std::string out = change_case(s, false);
+    for (size_t i = 0; i < out.size(); ++i)
+      if ((i == 0 || out[i - 1] == ' ') && out[i] >= 'a' && out[i] <= 'z') out[i] = static_cast<char>(out[i] - 32);
+    return out;
+  }
+  std::string out;
+  for (size_t begin = 0; begin < s.size();) {
+    const size_t end = std::min(s.find(' ', begin), s.size());
+    if (end > begin) {
+      const std::string_view word = s.substr(begin, end - begin), first = word.substr(0, utf8::offset(word, 1));
+      // Lower case looks at what stands before a letter (a final sigma), so the whole word is mapped.
+      out += title_case_of(first) + change_case(word, false).substr(change_case(first, false).size());
+    }
+    if (end < s.size()) out += ' ';
+    begin = end + 1;
   }
   return out;
 }

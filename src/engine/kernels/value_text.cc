@@ -7,6 +7,7 @@
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/number.h"
 #include "engine/kernels/variant.h"
+#include "engine/time_zone.h"
 #include "plan/expression_text.h"
 
 namespace tarn::engine::kernels {
@@ -31,6 +32,25 @@ const DataType& type_of_json(std::string_view json) {
   return cache.get(json, [](std::string_view j) { return std::make_shared<const DataType>(DataType::from_json(j)); });
 }
 
+namespace {
+
+constexpr int64_t kSecond = 1000000, kDay = 86400 * kSecond;
+
+int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+// A point in time whose local microseconds do not fit into 64 bits.
+void append_timestamp_beyond(int64_t utc, const TimeZone& zone, std::string& out) {
+  int64_t day = floor_div(utc, kDay), rest = utc % kDay;
+  rest += (rest < 0 ? kDay : 0) + zone.offset_at(floor_div(utc, kSecond)) * kSecond;
+  day += floor_div(rest, kDay);
+  rest -= floor_div(rest, kDay) * kDay;
+  append_date(static_cast<int32_t>(day), out);
+  out += ' ';
+  append_time(rest * 1000, out);
+}
+
+}  // namespace
+
 void append_text(const DataType& type, const duckdb::RecursiveUnifiedVectorFormat& d, duckdb::idx_t row, const TextStyle& style, std::string& out) {
   switch (type.id()) {
     case TypeId::kBoolean: out += value<bool>(d, row) ? "true" : "false"; return;
@@ -50,7 +70,13 @@ void append_text(const DataType& type, const duckdb::RecursiveUnifiedVectorForma
     }
     case TypeId::kDate: append_date(value<int32_t>(d, row), out); return;
     case TypeId::kTime: append_time(value<int64_t>(d, row), out); return;
-    case TypeId::kTimestamp: append_timestamp(style.zone->utc_to_local_micros(value<int64_t>(d, row)), out); return;
+    case TypeId::kTimestamp: {
+      const auto utc = value<int64_t>(d, row), local = style.zone->utc_to_local_micros(utc);
+      // The first and the last hours that 64 bits can count are beyond them in other zones.
+      if ((local < utc) == (style.zone->offset_at(floor_div(utc, kSecond)) < 0)) append_timestamp(local, out);
+      else append_timestamp_beyond(utc, *style.zone, out);
+      return;
+    }
     case TypeId::kTimestampNtz: append_timestamp(value<int64_t>(d, row), out); return;
     case TypeId::kYearMonthInterval: out += plan::year_month_interval_text(value<int32_t>(d, row), type); return;
     case TypeId::kDayTimeInterval: out += plan::day_time_interval_text(value<int64_t>(d, row), type); return;

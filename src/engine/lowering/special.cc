@@ -8,6 +8,7 @@
 #include "engine/lowering/lowering.h"
 #include "engine/time_zone.h"
 #include "engine/type_mapping.h"
+#include "plan/collation.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 
@@ -46,7 +47,11 @@ std::string get_array_item(ExpressionLowering& l, const Expression& call) {
 }
 
 std::string get_map_value(ExpressionLowering& l, const Expression& call) {
-  return "map_extract_value(" + l.lower(call.children.at(0)) + ", " + l.lower(call.children.at(1)) + ")";
+  const Expression &map = *call.children.at(0), &key = *call.children.at(1);
+  if (!plan::has_collation(map.type.key())) return "map_extract_value(" + l.lower(map) + ", " + l.lower(key) + ")";
+  const std::string m = l.lower(map);
+  return "list_extract(map_values(" + m + "), list_position(" + collation_key_sql("map_keys(" + m + ")", DataType::array(map.type.key())) + ", " +
+         l.comparison_key(key) + "))";
 }
 
 // variant_get and try_variant_get: the path, then the cast. Children: variant, path.

@@ -183,6 +183,12 @@ duckdb::unique_ptr<duckdb::LocalTableFunctionState> init_local(duckdb::Execution
   return l;
 }
 
+// A record that FAILFAST refuses is no sign of a corrupt file (it is a SparkException); what else the content gives rise to is.
+void fail_or_skip(const RowRelation& r, const DataFile& file, const SparkError& e) {
+  if (!r.settings.ignore_corrupt || e.kind() == ErrorKind::kSpark) throw_in_file(file, e);
+  log::warn("skipped_rest_of_corrupted_file", {{"path", file.display()}, {"why", e.message()}});
+}
+
 // Moves the thread to its next piece of work; false: none is left.
 bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
   const RowRelation& r = *bind.relation;
@@ -252,6 +258,10 @@ bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
       l.decoder->start_block(block, info, number == 0, utf8);
       l.has_block = true;
       return true;
+    } catch (const SparkError& e) {  // the first block: a header that is not the schema's
+      file.done = true;
+      leave();
+      fail_or_skip(r, info, e);
     } catch (const StreamError& e) {
       file.done = true;
       leave();
@@ -292,7 +302,8 @@ void scan(duckdb::ClientContext& context, duckdb::TableFunctionInput& input, duc
     try {
       n = l.decoder->decode(out);
     } catch (const SparkError& e) {
-      throw_in_scan(e);
+      fail_or_skip(r, file, e);
+      g.files[l.at]->done = true;
     } catch (const StreamError& e) {
       if (!r.settings.ignore_corrupt) throw_in_scan(read_failed(file, e.what(), false));
     } catch (const IoError& e) {
@@ -477,6 +488,12 @@ plan::StructField metadata_field(bool with_row_index) {
 }
 
 void throw_in_scan(const SparkError& error) { throw duckdb::InvalidInputException(kernel_error_text(error)); }
+
+void throw_in_file(const DataFile& file, const SparkError& cause) {
+  if (cause.kind() == ErrorKind::kUpgrade || cause.condition().starts_with("FAILED_READ_FILE.")) throw_in_scan(cause);
+  SparkError error(ErrorKind::kSpark, "FAILED_READ_FILE.NO_HINT", {{"path", file.url()}});
+  throw duckdb::InvalidInputException(kernel_error_text(error, &cause));
+}
 
 SparkError read_failed(const DataFile& file, const std::string& why, bool missing) {
   log::warn("read_failed", {{"path", file.display()}, {"why", why}});

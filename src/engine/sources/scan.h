@@ -89,6 +89,9 @@ plan::StructField metadata_field(bool with_row_index);
 
 // As an exception that DuckDB carries to the client.
 [[noreturn]] void throw_in_scan(const SparkError& error);
+// What went wrong with a file's content while it was read, as Spark's attachFilePath has it: FAILED_READ_FILE.NO_HINT that names the
+// file, around the cause. An upgrade question and what already says that reading failed stay as they are.
+[[noreturn]] void throw_in_file(const DataFile& file, const SparkError& cause);
 // FAILED_READ_FILE.NO_HINT / FILE_NOT_EXIST naming the file.
 SparkError read_failed(const DataFile& file, const std::string& why, bool missing);
 

@@ -107,7 +107,7 @@ class XmlDecoder : public RowDecoder {
     if (bad && o_.mode == ParseMode::kFailFast) {
       std::string shown = "[";
       for (size_t i = 0; i < columns_.size(); ++i) shown += std::string(i ? "," : "") + (values.empty() || values[i].IsNull() ? "null" : values[i].ToString());
-      throw read_failed(file_, "Malformed records are detected in record parsing: " + shown + "]", false);
+      throw SparkError(ErrorKind::kSpark, "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", {{"badRecord", shown + "]"}, {"failFastMode", "FAILFAST"}});
     }
     for (size_t i = 0; i < columns_.size(); ++i) chunk.data[columns_[i]].SetValue(row, values.empty() ? nulls_[i] : values[i]);
     if (corrupt_slot_ >= 0)

@@ -9,21 +9,28 @@ namespace {
 #define AGG_VARIANT(id, name, ...) const FunctionEntry id{name, FunctionKind::kAggregate, "", __VA_ARGS__}
 
 AGG_VARIANT(kSumDecimal, "sum", "spark_sum_decimal(#sum($1)#, $p, $s, $mode)", kHidden);
+// Where a sum may leave 128 bits and that is no error: the digits above and below 10^19 are added apart.
+AGG_VARIANT(kSumWideDecimal, "sum", "spark_sum_decimal_halves(#sum(spark_decimal_high($1))#, #sum(spark_decimal_low($1))#, $p, $s, $mode)", kHidden);
 AGG_VARIANT(kSumLong, "sum", "spark_sum_long(#sum($1)#, $mode)", kHidden);
 AGG_VARIANT(kSumDayTime, "sum", "spark_sum_interval(#sum($1)#, false, $mode)", kHidden);
 AGG_VARIANT(kSumYearMonth, "sum", "CAST(spark_sum_interval(#sum($1)#, true, $mode) AS INTEGER)", kHidden);
 AGG_VARIANT(kSumCalendar, "sum", "#spark_sum_calendar($1)#", kHidden);
 AGG_VARIANT(kSumDouble, "sum", "sum($1)", kHidden);
 AGG_VARIANT(kAvgDecimal, "avg", "spark_avg_decimal(#sum($1)#, #count($1)#, $p, $s, $mode)", kHidden);
+AGG_VARIANT(kAvgWideDecimal, "avg",
+            "spark_avg_decimal(spark_sum_decimal_halves(#sum(spark_decimal_high($1))#, #sum(spark_decimal_low($1))#, 38, $s1, $mode), #count($1)#, $p, $s, $mode)", kHidden);
 AGG_VARIANT(kAvgDayTime, "avg", "spark_dt_divide(spark_sum_interval(#sum($1)#, false, $mode), #count($1)#)", kHidden);
 AGG_VARIANT(kAvgYearMonth, "avg", "spark_ym_divide(CAST(spark_sum_interval(#sum($1)#, true, $mode) AS INTEGER), #count($1)#)", kHidden);
 AGG_VARIANT(kAvgDouble, "avg", "avg($1)", kHidden);
+
+// Below this many digits no number of rows that can be counted makes a sum overflow.
+bool sum_may_overflow(const CallContext& c, const DataType& t) { return c.mode != EvalMode::kAnsi && t.precision() > 28; }
 
 TypedCall sum_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args[0]->type.id() == TypeId::kTimestamp) cast_to(c, args[0], TypeId::kDouble);
   expect(c, args, 0, "{numeric|yearmonth|daytime}");
   const DataType t = args[0]->type;
-  if (t.id() == TypeId::kDecimal) return {bounded_decimal(t.precision() + 10, t.scale()), true, &kSumDecimal};
+  if (t.id() == TypeId::kDecimal) return {bounded_decimal(t.precision() + 10, t.scale()), true, sum_may_overflow(c, t) ? &kSumWideDecimal : &kSumDecimal};
   if (t.is_integral()) return {TypeId::kLong, true, &kSumLong};
   if (t.id() == TypeId::kDayTimeInterval) return {t, true, &kSumDayTime};
   if (t.id() == TypeId::kYearMonthInterval) return {t, true, &kSumYearMonth};
@@ -34,7 +41,7 @@ TypedCall avg_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args[0]->type.id() == TypeId::kTimestamp) cast_to(c, args[0], TypeId::kDouble);
   expect(c, args, 0, "{numeric|yearmonth|daytime}");
   const DataType t = args[0]->type;
-  if (t.id() == TypeId::kDecimal) return {bounded_decimal(t.precision() + 4, t.scale() + 4), true, &kAvgDecimal};
+  if (t.id() == TypeId::kDecimal) return {bounded_decimal(t.precision() + 4, t.scale() + 4), true, sum_may_overflow(c, t) ? &kAvgWideDecimal : &kAvgDecimal};
   if (t.id() == TypeId::kDayTimeInterval) return {DataType(TypeId::kDayTimeInterval), true, &kAvgDayTime};
   if (t.id() == TypeId::kYearMonthInterval) return {DataType(TypeId::kYearMonthInterval), true, &kAvgYearMonth};
   return {TypeId::kDouble, true, &kAvgDouble};

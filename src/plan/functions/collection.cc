@@ -47,7 +47,8 @@ TypedCall contains_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kBoolean, any_nullable(args) || args[0]->type.contains_null()};
 }
 TypedCall position_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  meet_element(c, args, 1, true);
+  if (is_null(args[0]) || (is_null(args[1]) && is_array(args[0]) && args[0]->type.element().id() == TypeId::kNull)) null_type(c, args);
+  meet_element(c, args, 1, false);
   expect_orderable(c, args, args[1]->type);
   return {TypeId::kLong, any_nullable(args)};
 }
@@ -57,7 +58,8 @@ TypedCall binary_search_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {TypeId::kInt, any_nullable(args)};
 }
 TypedCall remove_rule(const CallContext& c, std::vector<ExprPtr>& args) {
-  meet_element(c, args, 1, true);
+  if (!is_array(args[0])) diff_types(c, args, "ARRAY_FUNCTION_DIFF_TYPES", "ARRAY");
+  meet_element(c, args, 1, false);
   expect_orderable(c, args, args[1]->type);
   return {args[0]->type, any_nullable(args)};
 }

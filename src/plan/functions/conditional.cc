@@ -43,8 +43,7 @@ TypedCall case_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   for (size_t i = 1; i < args.size(); i += 2) values.push_back(i);
   if (has_else) values.push_back(args.size() - 1);
   for (size_t i = 0; i + 1 < args.size(); i += 2) {
-    if (args[i]->type.id() == TypeId::kNull) cast_to(c, args[i], TypeId::kBoolean);
-    if (args[i]->type.id() != TypeId::kBoolean) unexpected_input(c, args, i, "\"BOOLEAN\"");
+    if (args[i]->type.id() != TypeId::kBoolean) unexpected_input(c, args, i, "\"BOOLEAN\"");  // not even NULL
   }
   DataType t = meet(c, args, values, "casewhen");
   bool nullable = !has_else;

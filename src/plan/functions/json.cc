@@ -69,6 +69,7 @@ TypedCall from_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 
 TypedCall to_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() > 1) check_options(c, args[1]);
+  if (args[0]->type.id() == TypeId::kNull) cast_to(c, args[0], DataType::array(TypeId::kNull, true));
   const DataType& t = args[0]->type;
   if (!t.is_nested() && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_JSON_SCHEMA", {{"schema", quoted(t)}});
   return {TypeId::kString, true};

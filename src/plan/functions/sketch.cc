@@ -117,6 +117,131 @@ TypedCall count_min_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return out;
 }
 
+// A histogram of doubles. The centres of its bins have the type of what was counted, or stay doubles.
+struct HistogramOf {
+  FunctionEntry typed, doubles;
+};
+#define HISTOGRAM_BINS(input, centre)                                                                  \
+  FunctionEntry{"histogram_numeric", FunctionKind::kAggregate, "",                                     \
+                "list_transform(spark_histogram_bins(#spark_histogram_numeric(" input ", $2)#), lambda b: struct_pack(x := " centre ", y := b.y))", kHidden}
+#define HISTOGRAM(id, input, centre) const HistogramOf id{HISTOGRAM_BINS(input, centre), HISTOGRAM_BINS(input, "b.x")}
+HISTOGRAM(kByteHistogram, "CAST($1 AS DOUBLE)", "spark_to_byte(b.x, 'legacy')");
+HISTOGRAM(kShortHistogram, "CAST($1 AS DOUBLE)", "spark_to_short(b.x, 'legacy')");
+HISTOGRAM(kIntHistogram, "CAST($1 AS DOUBLE)", "spark_to_int(b.x, 'legacy')");
+HISTOGRAM(kLongHistogram, "CAST($1 AS DOUBLE)", "spark_to_long(b.x, 'legacy')");
+HISTOGRAM(kFloatHistogram, "CAST($1 AS DOUBLE)", "CAST(b.x AS FLOAT)");
+HISTOGRAM(kDoubleHistogram, "$1", "b.x");
+HISTOGRAM(kDecimalHistogram, "spark_decimal_to_double($1)", "spark_double_to_decimal(b.x, $p1, $s1, 'try')");
+HISTOGRAM(kDateHistogram, "CAST($1 - DATE '1970-01-01' AS DOUBLE)", "(DATE '1970-01-01' + spark_to_int(b.x, 'legacy'))");
+HISTOGRAM(kTimestampHistogram, "CAST(epoch_us($1) AS DOUBLE)", "make_timestamptz(spark_to_long(b.x, 'legacy'))");
+HISTOGRAM(kTimestampNtzHistogram, "CAST(epoch_us($1) AS DOUBLE)", "make_timestamp(spark_to_long(b.x, 'legacy'))");
+#undef HISTOGRAM
+#undef HISTOGRAM_BINS
+
+TypedCall histogram_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect(c, args, 0, "{numeric|date|timestamp|timestamp_ntz|yearmonth|daytime}");
+  expect(c, args, 1, "int");
+  expect_foldable(c, args, 1, "nb", args[1]->type);
+  if (is_null_literal(*args[1])) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "nb"}});
+  if (auto n = constant_integer(*args[1]); n && *n < 2)
+    mismatch(c, args, "VALUE_OUT_OF_RANGE", {{"exprName", "nb"}, {"valueRange", "[2, 2147483647]"}, {"currentValue", std::to_string(*n)}});
+  const DataType t = args[0]->type;
+  const HistogramOf* h = nullptr;
+  switch (t.id()) {
+    case TypeId::kByte: h = &kByteHistogram; break;
+    case TypeId::kShort: h = &kShortHistogram; break;
+    case TypeId::kInt: case TypeId::kYearMonthInterval: h = &kIntHistogram; break;
+    case TypeId::kLong: case TypeId::kDayTimeInterval: h = &kLongHistogram; break;
+    case TypeId::kFloat: h = &kFloatHistogram; break;
+    case TypeId::kDecimal: h = &kDecimalHistogram; break;
+    case TypeId::kDate: h = &kDateHistogram; break;
+    case TypeId::kTimestamp: h = &kTimestampHistogram; break;
+    case TypeId::kTimestampNtz: h = &kTimestampNtzHistogram; break;
+    default: h = &kDoubleHistogram; break;
+  }
+  const bool propagate = c.conf.flag("spark.sql.legacy.histogramNumericPropagateInputType");
+  auto bin = DataType::structure({make_field("x", propagate ? t : DataType(TypeId::kDouble)), make_field("y", TypeId::kDouble)});
+  return {DataType::array(bin, true), true, propagate ? &h->typed : &h->doubles};
+}
+
+// ---- approx_top_k
+
+constexpr int64_t kMostItemsTracked = 1000000;
+
+bool can_be_counted(const DataType& t) {
+  switch (t.id()) {
+    case TypeId::kBoolean: case TypeId::kByte: case TypeId::kShort: case TypeId::kInt: case TypeId::kLong: case TypeId::kFloat: case TypeId::kDouble:
+    case TypeId::kDate: case TypeId::kTimestamp: case TypeId::kTimestampNtz: case TypeId::kDecimal: return true;
+    default: return t.is_string();
+  }
+}
+
+[[noreturn]] void top_k_check_failed(const CallContext& c, const std::vector<ExprPtr>& args, const std::string& why) {
+  mismatch(c, args, "TYPE_CHECK_FAILURE_WITH_HINT", {{"msg", why}, {"hint", ""}});
+}
+
+void check_countable(const CallContext& c, const std::vector<ExprPtr>& args) {
+  const DataType& t = args[0]->type;
+  if (!can_be_counted(t)) top_k_check_failed(c, args, t.catalog_string().substr(0, t.catalog_string().find('<')) + " columns are not supported");
+  if (is_collated(t)) throw not_built(std::string(c.name) + " under a collation");
+}
+
+// A constant positive number; k is 0 where there is none.
+int64_t top_k_number(const CallContext& c, std::vector<ExprPtr>& args, size_t i, const char* name, const char* must) {
+  expect(c, args, i, "int");
+  if (!is_foldable(*args[i])) top_k_check_failed(c, args, std::string(must) + " must be a constant literal");
+  if (is_null_literal(*args[i])) throw SparkError(ErrorKind::kRuntime, "APPROX_TOP_K_NULL_ARG", {{"argName", quote_identifier(name)}});
+  const int64_t n = constant_integer(*args[i]).value_or(1);
+  if (n > kMostItemsTracked && name[0] == 'm')
+    throw SparkError(ErrorKind::kRuntime, "APPROX_TOP_K_MAX_ITEMS_TRACKED_EXCEEDS_LIMIT", {{"maxItemsTracked", std::to_string(n)}, {"limit", std::to_string(kMostItemsTracked)}});
+  if (n <= 0) throw SparkError(ErrorKind::kRuntime, "APPROX_TOP_K_NON_POSITIVE_ARG", {{"argName", quote_identifier(name)}, {"argValue", std::to_string(n)}});
+  return n;
+}
+int64_t items_tracked(const CallContext& c, std::vector<ExprPtr>& args, size_t i) { return top_k_number(c, args, i, "maxItemsTracked", "Number of items tracked"); }
+
+DataType top_k_result(const DataType& item) {
+  return DataType::array(DataType::structure({make_field("item", item), make_field("count", TypeId::kLong, false)}), false);
+}
+DataType top_k_state(const DataType& item) {
+  return DataType::structure({make_field("sketch", TypeId::kBinary, false), make_field("maxItemsTracked", TypeId::kInt, false), make_field("itemDataType", item),
+                              make_field("itemDataTypeDDL", TypeId::kString, false)});
+}
+
+void check_state(const CallContext& c, const std::vector<ExprPtr>& args) {
+  const DataType& t = args[0]->type;
+  if (t.id() != TypeId::kStruct) unexpected_input(c, args, 0, "\"STRUCT\"");
+  const auto& f = t.fields();
+  auto bad = [&](const std::string& what, const DataType& got) { top_k_check_failed(c, args, what + " Got: " + got.simple_string()); };
+  if (f.size() != 4) bad("State must be a struct with 4 fields. Expected struct: struct<sketch:binary,maxItemsTracked:int,itemDataType:any,itemDataTypeDDL:string>.", t);
+  if (f[0].type().id() != TypeId::kBinary) bad("State struct must have the first field to be binary.", f[0].type());
+  if (f[1].type().id() != TypeId::kInt) bad("State struct must have the second field to be int.", f[1].type());
+  if (!can_be_counted(f[2].type())) bad("State struct must have the third field to be a supported data type.", f[2].type());
+  if (!f[3].type().is_string()) bad("State struct must have the fourth field to be string.", f[3].type());
+}
+
+TypedCall top_k_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_countable(c, args);
+  const int64_t k = top_k_number(c, args, 1, "k", "K"), tracked = items_tracked(c, args, 2);
+  if (tracked < k)
+    throw SparkError(ErrorKind::kRuntime, "APPROX_TOP_K_MAX_ITEMS_TRACKED_LESS_THAN_K", {{"maxItemsTracked", std::to_string(tracked)}, {"k", std::to_string(k)}});
+  return {top_k_result(args[0]->type), false};
+}
+TypedCall top_k_accumulate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_countable(c, args);
+  items_tracked(c, args, 1);
+  return {top_k_state(args[0]->type), false};
+}
+TypedCall top_k_combine_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_state(c, args);
+  if (constant_integer(*args[1]) != -1) items_tracked(c, args, 1);
+  return {top_k_state(args[0]->type.fields()[2].type()), false};
+}
+TypedCall top_k_estimate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  check_state(c, args);
+  top_k_number(c, args, 1, "k", "K");
+  return {top_k_result(args[0]->type.fields()[2].type()), false};
+}
+
 TypedCall vector_aggregate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args[0]->type.id() != TypeId::kArray || args[0]->type.element().id() != TypeId::kFloat) unexpected_input(c, args, 0, "\"ARRAY<FLOAT>\"");
   return {DataType::array(TypeId::kFloat, false), true};
@@ -158,6 +283,8 @@ TypedCall kll_lookup_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 
 #define THETA_KEY "{array<int>|array<long>|binary|double|float|int|long|string}"
 
+#define TOP_K_COMBINE "#spark_top_k_combine(struct_extract_at($1, 1), struct_extract_at($1, 2), struct_extract_at($1, 4), $2)#"
+
 const FunctionEntry kTable[] = {
     aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($1), $2)", kNeverNull | kStrict, theta_rule),
     aggregate("theta_union_agg", "(binary, [int = 12]) -> @", "spark_theta_union_agg($1, $2)", kNeverNull, theta_rule),
@@ -172,6 +299,17 @@ const FunctionEntry kTable[] = {
     aggregate("bitmap_and_agg", "(any) -> @", "spark_bitmap_and($1)", kNeverNull, binary_argument_rule),
     aggregate("count_min_sketch", "(column: {integral|string|binary}, epsilon: double, confidence: double, seed: {int|long}) -> @",
               "spark_count_min($1, $2, $3, CAST($4 AS BIGINT))", kNeverNull | kStrict, count_min_rule),
+    aggregate("histogram_numeric", "(any, any) -> @", "", kNullable, histogram_rule),
+    aggregate("approx_top_k", "(any, [any = 5], [any = 10000]) -> @", "spark_top_k(#spark_top_k_build($1, $3)#, $2, $3, CAST(NULL AS $t1))", kNeverNull, top_k_rule),
+    aggregate("approx_top_k_accumulate", "(any, [any = 10000]) -> @",
+              "CAST(struct_pack(sketch := #spark_top_k_build($1, $2)#, \"maxItemsTracked\" := $2, \"itemDataType\" := NULL, \"itemDataTypeDDL\" := spark_top_k_item_ddl($json1)) AS $type)",
+              kNeverNull, top_k_accumulate_rule),
+    aggregate("approx_top_k_combine", "(any, [any = -1]) -> @",
+              "CAST(struct_pack(sketch := spark_top_k_sketch(" TOP_K_COMBINE "), \"maxItemsTracked\" := spark_top_k_size(" TOP_K_COMBINE
+              "), \"itemDataType\" := NULL, \"itemDataTypeDDL\" := spark_top_k_ddl(" TOP_K_COMBINE ")) AS $type)",
+              kNeverNull, top_k_combine_rule),
+    scalar("approx_top_k_estimate", "(any, [any = 5]) -> @",
+           "spark_top_k(struct_extract_at($1, 1), $2, struct_extract_at($1, 2), struct_extract_at($1, 3))", kNeverNull | kNullTolerant, top_k_estimate_rule),
     aggregate("vector_sum", "(any) -> @", "spark_vector_of(#spark_vector_sum(spark_vector_bytes($1))#)", kNone, vector_aggregate_rule),
     aggregate("vector_avg", "(any) -> @", "spark_vector_of(#spark_vector_avg(spark_vector_bytes($1))#)", kNone, vector_aggregate_rule),
 

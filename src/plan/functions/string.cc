@@ -176,6 +176,8 @@ TypedCall collate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   auto name = constant_string(*args[1]);
   if (!is_foldable(*args[1])) expect_foldable(c, args, 1, "collationName", TypeId::kString);
   if (!name) mismatch(c, args, "UNEXPECTED_NULL", {{"exprName", "`collation`"}});
+  // A qualified name is printed without its qualifiers.
+  if (size_t dot = name->rfind('.'); dot != std::string::npos && try_as<Literal>(*args[1])) args[1] = make_string(name->substr(dot + 1));
   return {DataType::string(canonical_collation(*name)), args[0]->nullable};
 }
 
@@ -247,6 +249,8 @@ const FunctionEntry kTable[] = {
     scalar("reverse", "(any) -> @", "spark_reverse($1)", kNone, reverse_rule),
     scalar("soundex", "(string) -> string", "spark_soundex($1)", kStrict),
     scalar("space", "(int) -> string", "spark_repeat(' ', $1)"),
+    scalar("sentences", "(string, [string = ''], [string = '']) -> @", "spark_sentences($1, $2, $3)", kNullTolerant,
+           [](const CallContext&, std::vector<ExprPtr>& a) -> TypedCall { return {DataType::array(DataType::array(a[0]->type, false), false), true}; }),
     scalar("split", "(string, string, [int = -1]) -> array<string!>", "spark_split($1, $2, $3)"),
     scalar("split_part", "(string, string, int) -> string", "spark_split_part($1, $2, $3)"),
     scalar("substring,substr", "({string|binary}, int, [int = 2147483647]) -> arg1", "spark_substring($1, $2, $3)", kNone, substring_rule),
