@@ -3,6 +3,7 @@
 #include <regex>
 
 #include "engine/kernels/decimal_vector.h"
+#include "engine/kernels/interval_text.h"
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/value_text.h"
 #include "sql/parser.h"
@@ -190,6 +191,10 @@ std::optional<int64_t> year_month(std::string_view text, int start, int end) {
 
 }  // namespace
 
+std::optional<int64_t> interval_of_text(std::string_view text, const plan::DataType& type) {
+  return type.id() == plan::TypeId::kYearMonthInterval ? year_month(text, type.start_field(), type.end_field()) : day_time(text, type.start_field(), type.end_field());
+}
+
 void register_intervals(Kernels& k) {
   scaling<int32_t>(k, "spark_ym_multiply", "spark_ym_divide");
   scaling<int64_t>(k, "spark_dt_multiply", "spark_dt_divide");
@@ -213,13 +218,13 @@ void register_intervals(Kernels& k) {
   });
   k.scalar<int64_t(Text, Text, Text)>("spark_to_day_time", [](std::string_view s, std::string_view json, std::string_view m) {
     const plan::DataType& t = type_of_json(json);
-    auto v = day_time(s, t.start_field(), t.end_field());
+    auto v = interval_of_text(s, t);
     if (!v && mode_of(m) != Mode::kTry) bad_interval(s, t);
     return v;
   });
   k.scalar<int64_t(Text, Text, Text)>("spark_to_year_month", [](std::string_view s, std::string_view json, std::string_view m) {
     const plan::DataType& t = type_of_json(json);
-    auto v = year_month(s, t.start_field(), t.end_field());
+    auto v = interval_of_text(s, t);
     if (!v && mode_of(m) != Mode::kTry) bad_interval(s, t);
     return v;
   });

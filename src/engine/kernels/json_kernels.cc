@@ -8,6 +8,7 @@
 #include "engine/datetime_format.h"
 #include "engine/datetime_parse.h"
 #include "engine/kernels/decimal_vector.h"
+#include "engine/kernels/interval_text.h"
 #include "engine/kernels/json_value.h"
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/value_text.h"
@@ -15,6 +16,7 @@
 #include "engine/type_mapping.h"
 #include "plan/expression_text.h"
 #include "plan/function.h"
+#include "sql/parser.h"
 
 namespace tarn::engine::kernels {
 namespace {
@@ -109,6 +111,18 @@ Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bo
       if (!v) throw BadRecord();
       return Value::BIGINT(*v);
     }
+    case TypeId::kCalendarInterval:
+      try {
+        sql::CalendarInterval v = sql::parse_calendar_interval(s);
+        return Value::INTERVAL(v.months, v.days, v.microseconds);
+      } catch (const SparkError&) {
+        throw BadRecord();
+      }
+    case TypeId::kDayTimeInterval: case TypeId::kYearMonthInterval: {
+      auto v = interval_of_text(s, t);
+      if (!v) throw BadRecord();
+      return t.id() == TypeId::kDayTimeInterval ? Value::BIGINT(*v) : Value::INTEGER(static_cast<int32_t>(*v));
+    }
     case TypeId::kDecimal: {
       Int128 v;
       std::string plain(s);
@@ -197,7 +211,7 @@ Value value_of_json(const Json& j, const DataType& t, const Options& o, bool& ba
         return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(*v * 1'000'000));
       }
       [[fallthrough]];
-    case TypeId::kDate: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kBinary:
+    case TypeId::kDate: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kBinary: case TypeId::kCalendarInterval: case TypeId::kDayTimeInterval: case TypeId::kYearMonthInterval:
       if (j.kind != Kind::kString) throw BadRecord();
       return scalar_of_text(j.text, t, o, true);
     case TypeId::kBoolean:
@@ -300,6 +314,12 @@ void write_json(const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d
     case TypeId::kTimestampNtz: {
       std::string s;
       o.ntz->format_timestamp_ntz(value<int64_t>(d, row), s);
+      append_json_string(s, out);
+      return;
+    }
+    case TypeId::kTime: {
+      std::string s;
+      if (!o.time || !o.time->format_time(value<int64_t>(d, row), s)) append_text(t, d, row, TextStyle{o.zone}, s);
       append_json_string(s, out);
       return;
     }
