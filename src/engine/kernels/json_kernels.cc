@@ -80,7 +80,7 @@ struct Options {
   }
 };
 
-// ---- from_json: values by type; a field that does not fit is null and marks the record as bad
+// ---- from_csv: values by type; a field that does not fit is null and marks the record as bad
 
 struct BadRecord {};
 
@@ -88,7 +88,7 @@ Value decimal(Int128 v, const DataType& t) {
   return Value::DECIMAL(to_hugeint(v), static_cast<uint8_t>(t.precision()), static_cast<uint8_t>(t.scale())).DefaultCastAs(to_duckdb(t));
 }
 
-Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bool quoted_json) {
+Value scalar_of_text(std::string_view s, const DataType& t, const Options& o) {
   switch (t.id()) {
     case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: return Value(std::string(s));
     case TypeId::kDate: {
@@ -130,20 +130,18 @@ Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bo
       if (parse_decimal(plain, t.precision(), t.scale(), v) != Parsed::kOk) throw BadRecord();
       return decimal(v, t);
     }
-    case TypeId::kBinary: return quoted_json ? Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size()) : Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size());
+    case TypeId::kBinary: return Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size());
     case TypeId::kFloat: case TypeId::kDouble: {
-      if (quoted_json && s != "NaN" && s != "Infinity" && s != "+Infinity" && s != "-Infinity" && s != "INF" && s != "+INF" && s != "-INF") throw BadRecord();
       auto v = parse_double(s);
       if (!v) throw BadRecord();
       return t.id() == TypeId::kFloat ? Value::FLOAT(static_cast<float>(*v)) : Value::DOUBLE(*v);
     }
     case TypeId::kBoolean: {
       std::string l = lower(s);
-      if (quoted_json || (l != "true" && l != "false")) throw BadRecord();
+      if (l != "true" && l != "false") throw BadRecord();
       return Value::BOOLEAN(l == "true");
     }
     case TypeId::kByte: case TypeId::kShort: case TypeId::kInt: case TypeId::kLong: {
-      if (quoted_json) throw BadRecord();
       auto v = parse_long(s, false);
       if (!v) throw BadRecord();
       Value big = Value::BIGINT(*v), out;
@@ -155,87 +153,8 @@ Value scalar_of_text(std::string_view s, const DataType& t, const Options& o, bo
   }
 }
 
-Value value_of_json(const Json& j, const DataType& t, const Options& o, bool& bad);
-
-Value struct_of_json(const Json& j, const DataType& t, const Options& o, bool& bad) {
-  auto names = duckdb_field_names(t);
-  duckdb::child_list_t<Value> fields;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const DataType& ft = t.fields()[i].type();
-    Value v(to_duckdb(ft));
-    if (const Json* f = j.field(t.fields()[i].name)) {
-      try {
-        v = value_of_json(*f, ft, o, bad);
-      } catch (const BadRecord&) {
-        bad = true;  // the other fields are kept
-        v = Value(to_duckdb(ft));
-      }
-    }
-    fields.emplace_back(names[i], std::move(v));
-  }
-  return Value::STRUCT(std::move(fields)).DefaultCastAs(to_duckdb(t));
-}
-
-Value value_of_json(const Json& j, const DataType& t, const Options& o, bool& bad) {
-  using Kind = Json::Kind;
-  if (j.kind == Kind::kNull) return Value(to_duckdb(t));
-  switch (t.id()) {
-    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: {
-      if (j.kind == Kind::kString) return Value(j.text);
-      std::string out;
-      append_json(j, out);
-      return Value(out);
-    }
-    case TypeId::kStruct:
-      if (j.kind != Kind::kObject) throw BadRecord();
-      return struct_of_json(j, t, o, bad);
-    case TypeId::kArray: {
-      if (j.kind != Kind::kArray) throw BadRecord();
-      duckdb::vector<Value> items;
-      for (const Json& x : j.items) items.push_back(value_of_json(x, t.element(), o, bad));
-      return Value::LIST(to_duckdb(t.element()), std::move(items));
-    }
-    case TypeId::kMap: {
-      if (j.kind != Kind::kObject) throw BadRecord();
-      duckdb::vector<Value> keys, values;
-      for (auto& [name, x] : j.fields) {
-        keys.push_back(Value(name));
-        values.push_back(value_of_json(x, t.value(), o, bad));
-      }
-      return Value::MAP(to_duckdb(t.key()), to_duckdb(t.value()), std::move(keys), std::move(values));
-    }
-    case TypeId::kTimestamp:
-      if (j.kind == Kind::kNumber && j.text.find_first_of(".eE") == std::string::npos) {
-        auto v = parse_long(j.text, false);
-        if (!v) throw BadRecord();
-        return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(*v * 1'000'000));
-      }
-      [[fallthrough]];
-    case TypeId::kDate: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kBinary: case TypeId::kCalendarInterval: case TypeId::kDayTimeInterval: case TypeId::kYearMonthInterval:
-      if (j.kind != Kind::kString) throw BadRecord();
-      return scalar_of_text(j.text, t, o, true);
-    case TypeId::kBoolean:
-      if (!j.is_bool()) throw BadRecord();
-      return Value::BOOLEAN(j.kind == Kind::kTrue);
-    default:
-      if (j.kind == Kind::kString && j.text.empty()) return Value(to_duckdb(t));
-      if (j.kind != Kind::kNumber && j.kind != Kind::kString) throw BadRecord();
-      if (t.is_integral() && j.text.find_first_of(".eE") != std::string::npos) throw BadRecord();
-      return scalar_of_text(j.text, t, o, j.kind == Kind::kString);
-  }
-}
-
 [[noreturn]] void malformed(std::string_view record, std::string_view mode) {
   fail("MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", ErrorKind::kSpark, {{"badRecord", std::string(record)}, {"failFastMode", std::string(mode)}});
-}
-
-Value null_record(const DataType& t, std::string_view record, const std::string& corrupt) {
-  if (t.id() != TypeId::kStruct) return Value(to_duckdb(t));
-  auto names = duckdb_field_names(t);
-  duckdb::child_list_t<Value> fields;
-  for (size_t i = 0; i < names.size(); ++i)
-    fields.emplace_back(names[i], t.fields()[i].name == corrupt ? Value(std::string(record)) : Value(to_duckdb(t.fields()[i].type())));
-  return Value::STRUCT(std::move(fields)).DefaultCastAs(to_duckdb(t));
 }
 
 Value with_corrupt(Value v, const DataType& t, std::string_view record, const std::string& corrupt) {
@@ -247,34 +166,6 @@ Value with_corrupt(Value v, const DataType& t, std::string_view record, const st
   duckdb::child_list_t<Value> out;
   for (size_t n = 0; n < names.size(); ++n) out.emplace_back(names[n], n == *i ? Value(std::string(record)) : fields[n]);
   return Value::STRUCT(std::move(out)).DefaultCastAs(to_duckdb(t));
-}
-
-Value from_json(std::string_view text, const DataType& t, const Options& o) {
-  const std::string mode = lower(o.get("mode", "PERMISSIVE")), corrupt = o.get("columnnameofcorruptrecord", "_corrupt_record");
-  if (trim_all(text).empty()) return Value(to_duckdb(t));
-  auto j = parse_json_text(text, o.json());
-  auto reject = [&]() {
-    if (mode == "failfast") malformed(text, "FAILFAST");
-    return null_record(t, text, corrupt);
-  };
-  if (!j) return reject();
-  bool bad = false;
-  try {
-    Value v;
-    if (t.id() == TypeId::kStruct && j->kind == Json::Kind::kArray) {
-      if (j->items.empty()) return null_record(t, text, corrupt);
-      v = value_of_json(j->items[0], t, o, bad);
-    } else if (t.id() == TypeId::kArray && t.element().id() == TypeId::kStruct && j->kind == Json::Kind::kObject) {
-      v = Value::LIST(to_duckdb(t.element()), {value_of_json(*j, t.element(), o, bad)});
-    } else {
-      v = value_of_json(*j, t, o, bad);
-    }
-    if (!bad) return v;
-    if (mode == "failfast") malformed(text, "FAILFAST");
-    return with_corrupt(std::move(v), t, text, corrupt);
-  } catch (const BadRecord&) {
-    return reject();
-  }
 }
 
 // ---- to_json
@@ -562,7 +453,7 @@ Value from_csv(std::string_view text, const DataType& t, const Options& o) {
     if (t.fields()[i].name == corrupt) { out.emplace_back(names[i], std::move(v)); continue; }
     if (at < fields.size() && fields[at]) {
       try {
-        v = scalar_of_text(*fields[at], ft, o, false);
+        v = scalar_of_text(*fields[at], ft, o);
       } catch (const BadRecord&) {
         bad = true;
       }
@@ -632,7 +523,6 @@ template <class F> void printing(Kernels& k, const char* name, F f) {
 }  // namespace
 
 void register_json(Kernels& k) {
-  parsing(k, "spark_from_json", from_json);
   parsing(k, "spark_from_csv", from_csv);
   printing(k, "spark_to_json", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {
     write_json(t, d, i, o, o.flag("ignorenullfields", true), out);

@@ -3,7 +3,10 @@
 #include <limits>
 
 #include "duckdb/common/types/vector.hpp"
+#include "engine/kernels/interval_text.h"
+#include "engine/kernels/json_value.h"
 #include "engine/sources/java_number.h"
+#include "sql/parser.h"
 
 namespace tarn::engine::sources {
 
@@ -16,6 +19,7 @@ using plan::TypeId;
 
 struct JsonConverter::Node {
   TypeId id;
+  plan::DataType type;
   int precision = 0, scale = 0;
   std::vector<std::unique_ptr<Node>> children;
   FieldFinder fields;
@@ -28,6 +32,7 @@ namespace {
 std::unique_ptr<JsonConverter::Node> make_node(const plan::DataType& type) {
   auto n = std::make_unique<JsonConverter::Node>();
   n->id = type.id();
+  n->type = type;
   switch (type.id()) {
     case TypeId::kDecimal:
       n->precision = type.precision();
@@ -48,10 +53,7 @@ std::unique_ptr<JsonConverter::Node> make_node(const plan::DataType& type) {
     case TypeId::kUdt: return make_node(type.sql_type());
     case TypeId::kVariant:
     case TypeId::kGeometry:
-    case TypeId::kGeography:
-    case TypeId::kYearMonthInterval:
-    case TypeId::kDayTimeInterval:
-    case TypeId::kCalendarInterval: throw not_built("reading " + type.sql() + " from JSON");
+    case TypeId::kGeography: throw not_built("reading " + type.sql() + " from JSON");
     default: break;
   }
   return n;
@@ -120,6 +122,18 @@ bool store_integer(std::string_view text, int64_t min, int64_t max, duckdb::Vect
   return true;
 }
 
+// As Jackson copies a value that it has no bytes of: without blanks, fractions as doubles.
+void rewrite_fractions(kernels::Json& json) {
+  if (json.kind == kernels::Json::Kind::kNumber && json.text.find_first_of(".eE") != std::string::npos) {
+    if (auto v = parse_java_double(json.text)) {
+      json.text.clear();
+      append_java_double(*v, json.text);
+    }
+  }
+  for (auto& item : json.items) rewrite_fractions(item);
+  for (auto& [name, item] : json.fields) rewrite_fractions(item);
+}
+
 double non_numeric(std::string_view text) {
   if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
   return text[0] == '-' ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
@@ -157,13 +171,23 @@ JsonResult JsonConverter::value(Node& node, JsonCursor& c, duckdb::Vector& vecto
     c.skip_value();
     std::string_view raw(begin, static_cast<size_t>(c.position() - begin));
     valid(vector, row);
+    if (!options_.exact_text) {
+      std::string text;
+      const auto& l = options_.leniency;
+      if (auto json = kernels::parse_json_text(raw, {l.single_quotes, l.unquoted_names, l.comments, l.leading_zeros, l.non_numeric, l.control_chars, l.backslash_any})) {
+        rewrite_fractions(*json);
+        kernels::append_json(*json, text);
+      }
+      data<string_t>(vector)[row] = StringVector::AddStringOrBlob(vector, text.data(), text.size());
+      return JsonResult::kOk;
+    }
     data<string_t>(vector)[row] = stable || raw.size() <= string_t::INLINE_LENGTH ? string_t(raw.data(), static_cast<uint32_t>(raw.size()))
                                                                                  : StringVector::AddStringOrBlob(vector, raw.data(), raw.size());
     return JsonResult::kOk;
   }
   JsonResult r = JsonResult::kFailed;
   if (first == '{') {
-    if (node.id == TypeId::kStruct) return object(node, c, vector, row, stable);
+    if (node.id == TypeId::kStruct) return object(node, c, vector, row, stable, options_.partial_results);
     if (node.id == TypeId::kMap) r = map(node, c, vector, row, stable);
     else c.skip_value();
   } else if (first == '[') {
@@ -243,6 +267,24 @@ JsonResult JsonConverter::text(Node& node, std::string_view s, bool in_place, du
       if (t) data<int64_t>(v)[row] = *t;
       return done(t.has_value());
     }
+    case TypeId::kDayTimeInterval: {
+      auto i = kernels::interval_of_text(s, node.type);
+      if (i) data<int64_t>(v)[row] = *i;
+      return done(i.has_value());
+    }
+    case TypeId::kYearMonthInterval: {
+      auto i = kernels::interval_of_text(s, node.type);
+      if (i) data<int32_t>(v)[row] = static_cast<int32_t>(*i);
+      return done(i.has_value());
+    }
+    case TypeId::kCalendarInterval:
+      try {
+        sql::CalendarInterval i = sql::parse_calendar_interval(s);
+        data<duckdb::interval_t>(v)[row] = {i.months, i.days, i.microseconds};
+        return JsonResult::kOk;
+      } catch (const SparkError&) {
+        return JsonResult::kFailed;
+      }
     case TypeId::kDecimal: {
       auto d = parse_decimal(s, node.precision, node.scale, options_.datetime.locale);
       if (d) store_decimal(node.precision, *d, v, row);
@@ -289,7 +331,7 @@ JsonResult JsonConverter::number(Node& node, std::string_view s, JsonCursor::Num
   }
 }
 
-JsonResult JsonConverter::object(Node& node, JsonCursor& c, duckdb::Vector& vector, size_t row, bool stable) {
+JsonResult JsonConverter::object(Node& node, JsonCursor& c, duckdb::Vector& vector, size_t row, bool stable, bool keep_partial) {
   auto& entries = StructVector::GetEntries(vector);
   valid(vector, row);
   JsonResult result = JsonResult::kOk;
@@ -306,7 +348,7 @@ JsonResult JsonConverter::object(Node& node, JsonCursor& c, duckdb::Vector& vect
     auto k = static_cast<size_t>(i);
     node.seen[k] = node.object;
     JsonResult r = value(*node.children[k], c, *entries[k], row, stable);
-    if (r != JsonResult::kOk && result != JsonResult::kFailed) result = options_.partial_results ? JsonResult::kPartial : JsonResult::kFailed;
+    if (r != JsonResult::kOk && result != JsonResult::kFailed) result = keep_partial ? JsonResult::kPartial : JsonResult::kFailed;
   }
   for (size_t k = 0; k < entries.size(); ++k) {
     if (node.seen[k] != node.object) null(*entries[k], row);

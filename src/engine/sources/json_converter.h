@@ -24,6 +24,8 @@ class JsonConverter {
 
   // Reads the value at the cursor into row `row`; null and kFailed leave a null. Bytes of strings stay where they are if stable.
   JsonResult read(JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable) { return value(*root_, cursor, vector, row, stable); }
+  // A struct that is a whole record, at its '{': what could be read of it is always kept.
+  JsonResult read_record(JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable) { return object(*root_, cursor, vector, row, stable, true); }
 
   struct Node;
 
@@ -31,7 +33,7 @@ class JsonConverter {
   JsonResult value(Node& node, JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable);
   JsonResult text(Node& node, std::string_view text, bool in_place, duckdb::Vector& vector, size_t row);
   JsonResult number(Node& node, std::string_view text, JsonCursor::Number kind, duckdb::Vector& vector, size_t row);
-  JsonResult object(Node& node, JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable);
+  JsonResult object(Node& node, JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable, bool keep_partial);
   JsonResult map(Node& node, JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable);
   JsonResult array(Node& node, JsonCursor& cursor, duckdb::Vector& vector, size_t row, bool stable);
 

@@ -22,6 +22,7 @@ struct JsonOptions {
   double sampling_ratio = 1;
   DateTimeOptions datetime;
   bool timestamp_ntz_default = false;
+  bool exact_text = true;           // values read as strings keep their text as it stands; else as Jackson writes them: no blanks, fractions as doubles
 
   static JsonOptions read(const Options& options, const plan::SessionConf& conf);
 };

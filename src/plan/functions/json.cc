@@ -59,12 +59,26 @@ bool map_with_other_keys(const DataType& t) {
   }
 }
 
+// What the session says about JSON, where it is not the default: "key=value" by line.
+std::string json_settings(const CallContext& c) {
+  std::string out;
+  for (const char* key : {"spark.sql.columnNameOfCorruptRecord", "spark.sql.json.enablePartialResults", "spark.sql.legacy.json.allowEmptyString.enabled",
+                          "spark.sql.legacy.json.enableDateTimeParsingFallback", "spark.sql.legacy.timeParserPolicy"}) {
+    static const SessionConf defaults;
+    auto value = c.conf.find(key);
+    if (value && value != defaults.find(key)) out += std::string(out.empty() ? "" : "\n") + key + "=" + *value;
+  }
+  return out;
+}
+
 TypedCall from_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() > 2) check_options(c, args[2]);
   DataType t = as_nullable(schema_argument(c, args[1]));
   if (!t.is_nested() && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_JSON_SCHEMA", {{"schema", quoted(t)}});
   if (map_with_other_keys(t)) mismatch(c, args, "INVALID_JSON_MAP_KEY_TYPE", {{"schema", quoted(t)}});
-  return {t, true};
+  args.push_back(make_string(json_settings(c)));
+  static const FunctionEntry variant{"from_json", FunctionKind::kScalar, "", "spark_parse_json($1, false)", kHidden | kFirstText};
+  return {t, true, t.id() == TypeId::kVariant ? &variant : nullptr};
 }
 
 TypedCall to_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
@@ -176,7 +190,7 @@ const FunctionEntry kTable[] = {
     scalar("schema_of_variant", "(variant) -> string", "spark_schema_of_variant(" VARIANT_PARTS ")"),
     aggregate("schema_of_variant_agg", "(variant) -> string", "decode(#spark_schema_of_variant_agg(" VARIANT_PARTS ")#)", kNeverNull),
     scalar("get_json_object", "(string, string) -> string", "spark_get_json_object($1, $2)", kNullable | kStrict),
-    scalar("from_json", "(string, any, [any]) -> @", "2: spark_from_json($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_json($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_json_rule),
+    scalar("from_json", "(string, any, [any]) -> @", "3: spark_from_json($1, $json, MAP {}, $tz, $3) ;; 4: spark_from_json($1, $json, $3, $tz, $4)", kNullable | kStrict | kFirstText, from_json_rule),
     scalar("to_json", "(any, [any]) -> @", "1: spark_to_json($1, $json1, MAP {}, $tz) ;; 2: spark_to_json($1, $json1, $2, $tz)", kFirstText, to_json_rule),
     scalar("schema_of_json", "(string, [any]) -> @", "1: spark_schema_of_json($1, MAP {}) ;; 2: spark_schema_of_json($1, $2)", kStrict | kFirstText, schema_of_rule),
     scalar("json_array_length", "(string) -> int", "spark_json_array_length($1)", kNullable | kStrict),
