@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Python functions through the stock PySpark client: Tarn against pysail and Apache Spark.
 
-    python_functions.py --tarn BIN [--rows 1000000] [--groups 10000] [--runs 5] [--peers sail,spark] [--out bench/results/python_functions.md]
+    python_functions.py --tarn BIN [--rows 1000000] [--groups 10000] [--frame-rows 10000000] [--runs 5] [--peers sail,spark]
+                        [--only REGEX] [--out bench/results/python_functions.md]
 
-1 M rows through a pickled, an Arrow, a pandas function and mapInArrow; applyInPandas with 10 k groups; the first function of a new session.
+1 M rows through a pickled, an Arrow, a pandas function and mapInArrow; applyInPandas with 10 k groups; groupby, merge and a scalar
+expression of the pandas API on Spark over 10 M rows; the first function of a new session. --only runs the cases whose names match.
 Engines take turns case by case within each run, so that a drift of the machine hits all alike; each figure is the median over the
 runs, the load of the machine is printed beside. Every answer is checked. SAIL and SPARK_PYTHON name the peers as in tpch.py;
 pysail needs pyspark where its Python looks (PYTHONPATH), Tarn in PYSPARK_PYTHON.
@@ -11,6 +13,7 @@ pysail needs pyspark where its Python looks (PYTHONPATH), Tarn in PYSPARK_PYTHON
 import argparse
 import logging
 import os
+import re
 import statistics
 import sys
 import time
@@ -21,7 +24,7 @@ logging.disable(logging.CRITICAL)
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tpch  # noqa: E402
 
-ROWS, GROUPS = 1_000_000, 10_000
+ROWS, GROUPS, FRAME_ROWS = 1_000_000, 10_000, 10_000_000
 
 
 def pickled(spark):
@@ -61,8 +64,33 @@ def grouped(spark):
     return rows.groupBy("k").applyInPandas(least, "k bigint, id bigint").count(), GROUPS
 
 
+def frame(spark, rows, *columns):
+    """A frame of the pandas API with the index that it gives to data without one."""
+    spark.__class__._set_default_and_active_session(spark)  # what pyspark.pandas runs in
+    return spark.range(rows).selectExpr(*columns).pandas_api()
+
+
+def frame_groupby(spark):
+    df = frame(spark, FRAME_ROWS, "id % 1000 AS k", "id AS v", "id % 7 AS w")
+    out = df.groupby("k").agg({"v": "sum", "w": "mean"}).sort_index().to_pandas()
+    return (len(out), int(out["v"].sum())), (1000, FRAME_ROWS * (FRAME_ROWS - 1) // 2)
+
+
+def frame_merge(spark):
+    left, right = frame(spark, FRAME_ROWS, "id % 100000 AS k", "id AS v"), frame(spark, 100_000, "id AS k", "id * 2 AS twice")
+    out = left.merge(right, on="k")
+    return int((out["twice"] - out["k"]).sum()), sum(i % 100_000 for i in range(FRAME_ROWS))
+
+
+def frame_expression(spark):
+    df = frame(spark, FRAME_ROWS, "id AS v", "id % 7 AS w")
+    return int(df[df["w"] > 3]["v"].max()), max(i for i in range(FRAME_ROWS - 7, FRAME_ROWS) if i % 7 > 3)
+
+
 CASES = {"udf (pickled)": pickled, "udf(useArrow)": arrow_rows, "pandas_udf": pandas_series, "mapInArrow": map_in_arrow,
-         "applyInPandas, {groups} groups": grouped}
+         "applyInPandas, {groups} groups": grouped, "pandas API: groupby().agg, {frame_rows} rows": frame_groupby,
+         "pandas API: merge, {frame_rows} rows": frame_merge, "pandas API: filter and max, {frame_rows} rows": frame_expression}
+FIRST = "first function of a session"
 
 
 def first(remote):
@@ -78,16 +106,19 @@ def first(remote):
 
 
 def main():
-    global ROWS, GROUPS
+    global ROWS, GROUPS, FRAME_ROWS
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--tarn", required=True)
     p.add_argument("--rows", type=int, default=ROWS)
     p.add_argument("--groups", type=int, default=GROUPS)
+    p.add_argument("--frame-rows", type=int, default=FRAME_ROWS)
     p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--only", default="", help="a regular expression over the names of cases")
     p.add_argument("--peers", default="", help="sail, spark")
     p.add_argument("--out")
     a = p.parse_args()
-    ROWS, GROUPS = a.rows, a.groups
+    ROWS, GROUPS, FRAME_ROWS = a.rows, a.groups, a.frame_rows
+    cases = {name: work for name, work in CASES.items() if re.search(a.only, name)}
     from pyspark.sql.connect.session import SparkSession
     work = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "build", "bench"))
     os.makedirs(work, exist_ok=True)
@@ -101,7 +132,7 @@ def main():
             sessions[name] = SparkSession.builder.remote(remotes[name]).create()
         loads = [os.getloadavg()[0]]
         for run in range(a.runs + 1):  # the first warms up
-            for case, work_of in CASES.items():
+            for case, work_of in cases.items():
                 for name, spark in sessions.items():
                     if (case, name) in failures:
                         continue
@@ -114,16 +145,16 @@ def main():
                         continue
                     if run:
                         times.setdefault((case, name), []).append(time.perf_counter() - begin)
-            for name, remote in remotes.items():
-                if ("first function of a session", name) in failures:
+            for name, remote in remotes.items() if re.search(a.only, FIRST) else ():
+                if (FIRST, name) in failures:
                     continue
                 try:
                     seconds = first(remote)
                 except Exception as e:
-                    failures["first function of a session", name] = str(e).split("\n")[0][:80]
+                    failures[FIRST, name] = str(e).split("\n")[0][:80]
                     continue
                 if run:
-                    times.setdefault(("first function of a session", name), []).append(seconds)
+                    times.setdefault((FIRST, name), []).append(seconds)
             loads.append(os.getloadavg()[0])
     finally:
         for process in processes:
@@ -131,11 +162,11 @@ def main():
     names = list(remotes)
     lines = [f"{os.cpu_count()} cores, {ROWS:,} rows, medians of {a.runs}; load average {min(loads):.1f} to {max(loads):.1f}", "",
              "| case | " + " | ".join(f"{n} s" for n in names) + "".join(f" | to {n}" for n in names[1:]) + " |", "|---" * (2 * len(names)) + "|"]
-    for case in [*CASES, "first function of a session"]:
+    for case in [*cases, *([FIRST] if re.search(a.only, FIRST) else [])]:
         medians = [statistics.median(times[case, n]) if (case, n) in times else None for n in names]
         cells = [f"{m:.3f}" if m is not None else failures.get((case, n), "") for m, n in zip(medians, names)]
         ratios = [f"{medians[0] / m:.2f}" if m and medians[0] else "" for m in medians[1:]]
-        lines.append("| " + " | ".join([case.format(groups=f"{GROUPS:,}"), *cells, *ratios]) + " |")
+        lines.append("| " + " | ".join([case.format(groups=f"{GROUPS:,}", frame_rows=f"{FRAME_ROWS:,}"), *cells, *ratios]) + " |")
     print("\n".join(lines))
     if a.out:
         os.makedirs(os.path.dirname(a.out), exist_ok=True)
