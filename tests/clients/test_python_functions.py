@@ -417,11 +417,22 @@ def test_groups_and_branches_come_in_their_order(spark):
     df = spark.createDataFrame([(k, 1) for k in (9, 2, 5, None, 7, 2)], "k int, v int")
     assert values(df.groupBy("k").count()) == [(None, 1), (2, 2), (5, 1), (7, 1), (9, 1)]
     assert values(df.groupBy(df.k % 2).agg(F.sum("v").alias("s")).select("s")) == [(1,), (2,), (3,)]
+    df.createOrReplaceTempView("groups_in_order")
+    assert values(spark.sql("SELECT k, v, count(*) FROM groups_in_order GROUP BY k, v GROUPING SETS (v)")) == [(None, 1, 6)]
     left, right = spark.range(3).selectExpr("id", "'l' s"), spark.range(2).selectExpr("id", "'r' s")
     both = df.groupBy("k").count().unionAll(left.join(right, "id", "full").selectExpr("int(id)", "0L")).unionAll(spark.sql("SELECT 1, 2L"))
     for _ in range(5):
         assert [r[0] for r in both.limit(4).collect()] == [None, 2, 5, 7]
         assert both.collect()[-1][0] == 1
+
+
+@pytest.mark.parametrize("how,rows", [
+    ("inner", [(3, "c", 1), (3, "c", 2), (1, "a", 0), (2, "b", 9)]), ("left", [(3, "c", 1), (3, "c", 2), (1, "a", 0), (5, "e", None), (2, "b", 9)]),
+    ("right", [(2, "b", 9), (3, "c", 1), (7, None, 4), (1, "a", 0), (3, "c", 2)]), ("leftsemi", [(3, "c"), (1, "a"), (2, "b")]), ("leftanti", [(5, "e")])])
+def test_joins_come_in_the_order_of_the_side_they_keep(spark, how, rows):
+    left = spark.createDataFrame([(3, "c"), (1, "a"), (5, "e"), (2, "b")], "k int, s string")
+    right = spark.createDataFrame([(2, 9), (3, 1), (7, 4), (1, 0), (3, 2)], "k int, v int")
+    assert values(left.join(right, "k", how)) == rows
 
 
 # ---- what travels with a batch

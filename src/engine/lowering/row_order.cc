@@ -64,6 +64,7 @@ class RowOrder {
         return all ? sorted(p, std::move(orders)) : p;
       }
       case PlanKind::kSetOperation: return branches(p);
+      case PlanKind::kJoin: return join(p);
       default: return p;
     }
   }
@@ -131,10 +132,11 @@ class RowOrder {
 
   // ---- sorts
 
-  static ExprPtr ascending(const ExprPtr& e) {
+  static ExprPtr ascending(const ExprPtr& e, bool nulls_first = true) {
     auto order = std::make_shared<plan::SortOrder>();
     order->children = {e};
     order->type = e->type;
+    order->nulls_first = nulls_first;
     return order;
   }
   static PlanPtr sort(const PlanPtr& p, std::vector<ExprPtr> orders) {
@@ -174,6 +176,9 @@ class RowOrder {
     for (const auto& g : a.groupings) {
       const ExprPtr& key = g->kind == plan::ExprKind::kAlias ? g->children[0] : g;
       if (plan::is_foldable(*key)) continue;
+      const int index = static_cast<int>(&g - a.groupings.data());
+      // A grouping that no set has is no column.
+      if (a.grouping_sets && std::none_of(a.grouping_sets->begin(), a.grouping_sets->end(), [&](const auto& s) { return std::find(s.begin(), s.end(), index) != s.end(); })) continue;
       ExprPtr column;
       for (size_t i = 0; i < a.aggregates.size() && !column; ++i) {
         const auto& e = a.aggregates[i];
@@ -189,9 +194,7 @@ class RowOrder {
     }
     if (orders.empty()) return p;
     if (node->output.size() == a.output.size()) return sort(p, std::move(orders));
-    std::vector<ExprPtr> list;
-    for (const auto& o : a.output) list.push_back(plan::make_ref(o));
-    return plan::make_project(sort(node, std::move(orders)), std::move(list));
+    return plan::make_project(sort(node, std::move(orders)), refs(a));
   }
 
   // Whether DuckDB may give the rows in another order each time, and other rows between them.
@@ -231,16 +234,41 @@ class RowOrder {
     return changed ? plan::with_plan_children(p, std::move(children)) : p;
   }
 
-  // Sorted by the numbers that the rows have as they come.
-  PlanPtr numbered(const PlanPtr& p) const {
-    std::vector<ExprPtr> list, out;
-    for (const auto& a : p->output) out.push_back(plan::make_ref(a));
-    list = out;
+  static std::vector<ExprPtr> refs(const plan::LogicalPlan& p) {
+    std::vector<ExprPtr> list;
+    for (const auto& a : p.output) list.push_back(plan::make_ref(a));
+    return list;
+  }
+  // The rows with their numbers as they come.
+  std::pair<PlanPtr, ExprPtr> with_numbers(const PlanPtr& p) const {
+    auto list = refs(*p);
     auto position = plan::resolve_call(*plan::find_function("monotonically_increasing_id"), {},
                                        plan::CallContext{conf_, plan::EvalMode::kAnsi, "monotonically_increasing_id"});
     list.push_back(plan::make_alias(position, "number", true, plan::next_expr_id()));
     auto number = plan::make_ref(plan::to_attribute(*list.back()));
-    return plan::make_project(sort(plan::make_project(p, std::move(list)), {ascending(number)}), std::move(out));
+    return {plan::make_project(p, std::move(list)), number};
+  }
+  PlanPtr numbered(const PlanPtr& p) const {
+    auto [rows, number] = with_numbers(p);
+    return plan::make_project(sort(rows, {ascending(number)}), refs(*p));
+  }
+
+  // Rows of a join in the order of one side and, for each of its rows, of the other: as a hash join streams the side that it keeps.
+  PlanPtr join(const PlanPtr& p) {
+    using plan::JoinType;
+    const auto& j = plan::as<plan::Join>(*p);
+    if (j.lateral || !few(*p)) return p;
+    auto left = with_numbers(ordered(j.children[0]));
+    const bool one_sided = j.type == JoinType::kLeftSemi || j.type == JoinType::kLeftAnti;
+    auto right = one_sided ? std::pair(j.children[1], ExprPtr()) : with_numbers(ordered(j.children[1]));
+    auto node = std::make_shared<plan::Join>(j);
+    node->children = {left.first, right.first};
+    node->output = left.first->output;
+    if (!one_sided) node->output.insert(node->output.end(), right.first->output.begin(), right.first->output.end());
+    // Rows of the right side alone come last.
+    std::vector<ExprPtr> orders = {ascending(left.second, j.type != JoinType::kFullOuter)};
+    if (!one_sided) orders.insert(j.type == JoinType::kRightOuter ? orders.begin() : orders.end(), ascending(right.second));
+    return plan::make_project(sort(node, std::move(orders)), refs(*p));
   }
 
   const plan::SessionConf& conf_;
