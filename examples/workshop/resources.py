@@ -4,8 +4,8 @@
     resources.py [--tarn build/release/bin/tarn] [--dir DIR]
 
 Starts a workspace with TLS; makes a file system in its storage account and uploads the landing zone; keeps the account's key in its key
-vault, a secret scope over the vault, a cluster that ends after an hour; then runs the main job on abfss: paths with the key from
-the scope. Ends with status 0 and a summary, or 1 and what failed.
+vault, a secret scope over the vault, a cluster that ends after an hour, a mount; then runs the main job, which reads the landing
+zone through the mount and keeps its tables at abfss: paths, both with the key from the scope. Ends with status 0 and a summary, or 1 and what failed.
 """
 import argparse
 import datetime
@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import run  # noqa: E402
 from store import Store  # noqa: E402
 
-ACCOUNT, FILE_SYSTEM, SCOPE, SECRET = "tarnlake", "lake", "workshop", "lake-key"
+ACCOUNT, FILE_SYSTEM, SCOPE, SECRET, MOUNT = "tarnlake", "lake", "workshop", "lake-key", "/mnt/workshop"
 HOST = f"{ACCOUNT}.dfs.core.windows.net"
 TENANT = "00000000-0000-0000-0000-000000000000"
 
@@ -85,7 +85,7 @@ class Lake(Store):
 
     def upload(self, directory: str, uri: str) -> None:
         files = self.service.get_file_system_client(FILE_SYSTEM)
-        prefix = uri.removeprefix(self.uri).strip("/")
+        prefix = uri.removeprefix(self.mount or self.uri).strip("/")
         for folder, _, names in os.walk(directory):
             for name in names:
                 path = os.path.join(folder, name)
@@ -124,6 +124,18 @@ def make_cluster(client, workspace: Workspace) -> str:
     ).result().cluster_id
 
 
+def mount(workspace: Workspace, cluster: str, lake: Lake) -> None:
+    """Mounts the file system as a notebook does, on the cluster, with the key from the scope; another client then sees it."""
+    from databricks.sdk import WorkspaceClient
+
+    notebook = WorkspaceClient(host=workspace.url, token=workspace.token, cluster_id=cluster)
+    key = notebook.dbutils.secrets.get(SCOPE, SECRET)
+    notebook.dbutils.fs.mount(lake.uri, MOUNT, extra_configs={f"fs.azure.account.key.{HOST}": key})
+    if not notebook.dbfs.exists(MOUNT):
+        raise RuntimeError(f"{MOUNT} is not to be seen")
+    lake.mount = MOUNT
+
+
 def connect(workspace: Workspace, cluster: str):
     from pyspark.sql.connect.session import SparkSession
 
@@ -147,6 +159,7 @@ def build(workspace: Workspace, directory: str, step: run.Steps) -> None:
     if client.dbutils.secrets.get(SCOPE, SECRET) != key:
         raise RuntimeError("the scope gives another secret than the vault has")
     cluster = step("cluster with a limit of 60 idle minutes", lambda: make_cluster(client, workspace))
+    step(f"mount of the file system at {MOUNT}", lambda: mount(workspace, cluster, lake))
     spark = step("connect PySpark through the workspace", lambda: connect(workspace, cluster))
     try:
         spark.clearProgressHandlers()

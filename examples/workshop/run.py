@@ -79,7 +79,7 @@ def start_cluster(tarn: str, home: str) -> tuple[subprocess.Popen, str]:
 
 def job(spark, directory: str, store: Store, step: Steps) -> None:
     zone, root = os.path.join(directory, "landing"), store.uri or directory
-    house = Lakehouse(spark, f"{root}/landing", f"{root}/lake", store)
+    house = Lakehouse(spark, f"{store.mount or root}/landing", f"{root}/lake", store)
     step.rows["landing"] = step("landing zone: flights, weather, planes, airports, airlines", lambda: landing.lay_out(zone))
     if store.uri:
         step("landing zone to the store", lambda: store.upload(zone, house.landing))

@@ -8,6 +8,7 @@ class Store:
     """The local disk."""
 
     options: dict[str, str] | None = None
+    mount = ""   # where the store is mounted; the landing zone is read there
 
     def __init__(self, uri: str = "", conf: dict[str, str] | None = None):
         self.uri, self.conf = uri.rstrip("/"), {k.removeprefix("spark.hadoop."): v for k, v in (conf or {}).items()}

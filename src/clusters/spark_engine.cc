@@ -180,6 +180,7 @@ class SubmittedSpark : public Engine {
     by_default("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension");
     by_default("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog");
     by_default("spark.ui.enabled", "false");
+    if (all["spark.master"].starts_with("local")) by_default("spark.databricks.delta.snapshotPartitions", std::to_string(limits.threads));   // else 50 tasks for each look at a log
     if (!has_delta(spark, all)) {
       std::string& packages = all["spark.jars.packages"];
       packages += (packages.empty() ? "" : ",") + std::string(kDeltaPackage);
