@@ -56,6 +56,7 @@ def main() -> int:
         ca, key = make_certificate(home)
         arguments += ["--tls-cert", ca, "--tls-key", key]
         environment.update(REQUESTS_CA_BUNDLE=ca, SSL_CERT_FILE=ca, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=ca)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # the workspace ends with us
     log = os.path.join(home, "stderr.log")
     with open(log, "wb") as err:
         server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=err, text=True, env={"PYSPARK_PYTHON": sys.executable, **os.environ})

@@ -74,3 +74,7 @@ class Api:
         body = json.dumps({k: v for k, v in fields.items() if v is not None}).encode()
         with self._open(self._request("POST", path, body, "application/json")) as r:
             return json.loads(r.read() or b"{}")
+
+    def delete(self, path: str, /) -> dict:
+        with self._open(self._request("DELETE", urllib.parse.quote(path))) as r:
+            return json.loads(r.read() or b"{}")

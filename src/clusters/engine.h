@@ -32,6 +32,9 @@ struct EngineOptions {
   std::string python;         // the interpreter of the cluster; may be empty
   std::function<std::string()> news;         // what to tell it (Supervisor::tell_all); may be null
   std::function<void(const std::string& url)> require_allowed_url;   // std::exception if the server shall not go there
+  // A connection to the workspace for its creator: DATABRICKS_HOST, DATABRICKS_TOKEN and PYTHONPATH of our Python package; *token_id names the token.
+  std::function<Variables(std::string* token_id)> connect;
+  std::function<void(const std::string& token_id)> disconnect;
   std::function<bool()> cancelled;           // asked while it starts: nobody wants it any more
 };
 

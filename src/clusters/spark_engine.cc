@@ -14,6 +14,7 @@
 
 #include "base/child_process.h"
 #include "base/encoding.h"
+#include "base/log.h"
 #include "clusters/engine.h"
 #include "clusters/node_types.h"
 #include "clusters/program.h"
@@ -95,9 +96,7 @@ std::string property(const std::string& key, const std::string& value) {
 class SubmittedSpark : public Engine {
  public:
   explicit SubmittedSpark(EngineOptions options) : options_(std::move(options)) {}
-  ~SubmittedSpark() override {
-    if (pid_ > 0) end(true);
-  }
+  ~SubmittedSpark() override { end(true); }
 
   Endpoint start() override {
     const EngineOptions& o = options_;
@@ -132,6 +131,7 @@ class SubmittedSpark : public Engine {
       end(true);
       throw std::runtime_error(why);
     }
+    share_names(e);
     return e;
   }
 
@@ -141,11 +141,27 @@ class SubmittedSpark : public Engine {
     return how;
   }
   void end(bool hurry) override {
+    if (names_ > 0) stop_child(std::exchange(names_, 0), 2);
+    if (!token_id_.empty()) options_.disconnect(std::exchange(token_id_, ""));
     if (pid_ > 0) end_process(std::exchange(pid_, 0), hurry);
   }
   pid_t pid() const override { return pid_; }
 
  private:
+  // Starts what keeps the names in Spark's catalog and the workspace's alike (python/tarn/spark_names.py). Paths work without.
+  void share_names(const Endpoint& e) {
+    if (!options_.connect || options_.python.empty()) return;
+    try {
+      ChildOptions child{.log = options_.home + "/logs/names.log", .environment = options_.connect(&token_id_)};
+      child.environment.emplace_back("SPARK_REMOTE", "sc://localhost" + e.address.substr(e.address.rfind(':')) + "/;token=" + e.token);
+      Child started = start_child(options_.python, {"-m", "tarn.spark_names"}, child);
+      names_ = started.pid;
+      if (started.ready != "ready") throw std::runtime_error(tail_of(child.log, 300));
+    } catch (const std::exception& error) {
+      log::warn("names_not_shared", {{"cluster", options_.id}, {"error", error.what()}});
+    }
+  }
+
   // spark_conf's tarn.spark.home, the environment's SPARK_HOME, or what the cluster's Python has installed as pyspark.
   std::string home_of_spark() const {
     auto is = [](const std::string& folder) {
@@ -206,7 +222,8 @@ class SubmittedSpark : public Engine {
   }
 
   const EngineOptions options_;
-  pid_t pid_ = 0;
+  pid_t pid_ = 0, names_ = 0;
+  std::string token_id_;
 };
 
 }  // namespace

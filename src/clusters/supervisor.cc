@@ -253,6 +253,8 @@ EngineOptions Supervisor::engine_options(const Cluster& c, const std::string& ho
     log::warn("cluster_without_python", {{"cluster", c.id}, {"error", e.what()}});
   }
   o.require_allowed_url = options_.require_allowed_url;
+  if (options_.connect) o.connect = [this, c](std::string* token_id) { return options_.connect(c, token_id); };
+  o.disconnect = options_.disconnect;
   o.cancelled = [this, r] {
     std::lock_guard lock(mu_);
     return stopping_ || !r->wanted;

@@ -29,6 +29,9 @@ struct SupervisorOptions {
   // What every engine is told when it has started and by tell_all(), a line of server/control_channel.h; null: nothing.
   std::function<std::string()> news;
   std::function<void(const std::string& url)> require_allowed_url;   // std::exception if the server shall not go there
+  // As EngineOptions has it.
+  std::function<Variables(const Cluster& cluster, std::string* token_id)> connect;
+  std::function<void(const std::string& token_id)> disconnect;
 };
 
 // Is told what becomes of clusters, by the threads that own them: it may take its time.

@@ -180,6 +180,7 @@ int run_server(const Arguments& arguments) {
     });
   };
   http::OutboundPolicy outbound(settings.get("allowed-hosts"));
+  Inside inside;
   workspace::Mounts mounts(metadata, vault);
   OwnAccount own_account{settings.get("storage-account"), options.host};
   auto current_mounts = [&] {
@@ -191,7 +192,11 @@ int run_server(const Arguments& arguments) {
     nlohmann::json news = {{"version", mounts.version()}, {"mounts", nlohmann::json::array()}};
     for (const auto& m : current_mounts()) news["mounts"].push_back({{"path", m.path}, {"source", m.source}, {"settings", m.settings}});
     return news.dump();
-  }, [&](const std::string& url) { outbound.require(url); }});
+  }, [&](const std::string& url) { outbound.require(url); }, [&](const clusters::Cluster& cluster, std::string* token_id) {
+    std::string token;
+    *token_id = credentials.create_token(cluster.creator, cluster.creator, "cluster " + cluster.id, kContextTokenSeconds, identity::Credentials::Use::kOAuth, &token).id;
+    return Variables{{"DATABRICKS_HOST", "http://127.0.0.1:" + std::to_string(inside.port)}, {"DATABRICKS_TOKEN", token}, {"PYTHONPATH", packages}};
+  }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
   std::mutex mounts_mu;   // of two changes the later one is the last that is set
   mounts.on_change([&] {  // here for the dbfs API, and on the clusters
     {
@@ -201,7 +206,6 @@ int run_server(const Arguments& arguments) {
     supervisor.tell_all();
   });
   clusters::Libraries libraries(metadata, supervisor, environments);
-  Inside inside;
   clusters::ExecutionContexts contexts(supervisor, environments, redactor, {[&](const http::Principal& caller, const std::string& cluster, std::string* token_id) {
     std::string token;
     *token_id = credentials.create_token(caller.id, caller.id, "execution context", kContextTokenSeconds, identity::Credentials::Use::kOAuth, &token).id;

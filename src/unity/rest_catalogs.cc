@@ -196,6 +196,7 @@ void add_catalog_routes(http::RouteTable& table, Unity& unity) {
     s.comment = optional_text(call, "comment");
     s.properties = properties_of(call);
     s.owner = call.caller.name;
+    s.location = call.text("storage_root");   // else below the warehouse
     if (u.catalog.get_schema(s.catalog, s.name)) throw RestError(400, "SCHEMA_ALREADY_EXISTS", "Schema '" + s.catalog + "." + s.name + "' already exists.");
     u.catalog.create_schema(s, false);
     return http::json_response(render(u, *u.catalog.get_schema(s.catalog, s.name)));

@@ -149,6 +149,51 @@ def test_spark_is_submitted_watched_and_ended(server, distribution):
     assert "home" in os.listdir(distribution)   # nothing of Spark's is removed
 
 
+def test_names_are_the_same_on_both_kinds(server, distribution, tmp_path):
+    w = server.w
+    tarn = session(server, w.clusters.create(cluster_name="tarn", spark_version=VERSION, num_workers=0).result(timeout=timedelta(seconds=60)).cluster_id)
+    tarn.sql("CREATE SCHEMA ours")
+    tarn.sql("CREATE TABLE ours.managed USING delta AS SELECT id FROM range(5)")
+    tarn.sql(f"CREATE TABLE ours.files USING parquet LOCATION '{tmp_path}/files' AS SELECT id FROM range(6)")
+    cluster = create(server, {"tarn.spark.home": str(distribution)})
+    spark = session(server, cluster)
+    assert (spark.table("ours.managed").count(), spark.table("ours.files").count()) == (5, 6)   # known from its start
+    spark.sql("CREATE SCHEMA theirs")
+    spark.sql("CREATE TABLE theirs.managed USING delta AS SELECT id, named_struct('x', 1) AS s FROM range(7)")
+    spark.sql(f"CREATE TABLE theirs.ext USING delta LOCATION '{tmp_path}/ext' AS SELECT 1 AS one")
+
+    def tables(session, schema):
+        return {r[1] for r in session.sql(f"SHOW TABLES IN {schema}").collect()} if schema in {r[0] for r in session.sql("SHOW SCHEMAS").collect()} else None
+
+    def soon(what, wanted):
+        limit = time.time() + 20
+        while (got := what()) != wanted:
+            assert time.time() < limit, got
+            time.sleep(0.2)
+
+    soon(lambda: tables(tarn, "theirs"), {"managed", "ext"})
+    assert tarn.table("theirs.managed").select("s.x").first()[0] == 1
+    tarn.sql("DROP TABLE theirs.ext")
+    soon(lambda: tables(spark, "theirs"), {"managed"})
+    tarn.sql("DROP TABLE ours.files")
+    soon(lambda: tables(spark, "ours"), {"managed"})
+    # What the workspace manages is not dropped by a name that goes elsewhere.
+    spark.sql("DROP TABLE ours.managed")
+    spark.sql("DROP SCHEMA theirs CASCADE")
+    soon(lambda: tables(tarn, "theirs"), None)
+    assert tables(tarn, "ours") == {"managed"} and tarn.table("ours.managed").count() == 5
+    assert os.listdir(tmp_path / "ext") and os.listdir(tmp_path / "files")
+    w.clusters.delete(cluster).result(timeout=timedelta(seconds=30))
+    assert not [p for p in os.listdir("/proc") if p.isdigit() and f"{server.home}/clusters/{cluster}/python/bin/python -m tarn.spark_names" in cmdline(p)]
+
+
+def cmdline(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline").read().replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def test_what_spark_says_when_it_fails_is_in_the_reason(server, distribution):
     (distribution / "broken").touch()
     try:

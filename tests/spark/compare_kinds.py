@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the main job on a cluster of either kind of one workspace and compares every table, read by deltalake; then each kind reads what the other wrote.
+"""Runs the main job on a cluster of either kind of one workspace and compares every table, read by deltalake; then each kind reads what the other wrote,
+by path and by name.
 
     compare_kinds.py --host URL --token TOKEN --home WORKSPACE_HOME --spark-home SPARK
 """
@@ -8,6 +9,7 @@ import datetime
 import os
 import subprocess
 import sys
+import time
 import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -45,6 +47,19 @@ def differences(what: str, left, right) -> list[str]:
     return out
 
 
+def soon(work, seconds: float = 30):
+    """What work() gives as soon as it is not None and raises nothing; None if that takes longer."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        try:
+            if (result := work()) is not None:
+                return result
+        except Exception:  # noqa: BLE001: the name is not there yet
+            pass
+        time.sleep(0.5)
+    return None
+
+
 def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("host", "token", "home", "spark-home"):
@@ -64,16 +79,27 @@ def main() -> int:
     def remote(kind):
         return f"sc://localhost:{port}/;token={a.token};x-databricks-cluster-id={clusters[kind]}"
 
+    def session(kind):
+        spark = SparkSession.builder.remote(remote(kind)).create()
+        spark.clearProgressHandlers()
+        return spark
+
+    bad, compared = [], 0
     for kind in kinds:
         print(f"== the main job on {kind}", flush=True)
         directories[kind] = os.path.join(a.home, "job", kind)
         subprocess.run([sys.executable, os.path.join(ROOT, "examples", "workshop", "run.py"), "--remote", remote(kind), "--dir", directories[kind]], check=True)
-        spark = SparkSession.builder.remote(remote(kind)).create()
-        spark.clearProgressHandlers()
+        other = session("spark" if kind == "tarn" else "tarn")
+        bad += [f"{kind}'s {layer}.{name} has another count of rows on the other kind" for layer, names in LAYERS.items() for name in names
+                if soon(lambda: other.table(f"{layer}.{name}").count()) != len(table(directories[kind], layer, name))]
+        spark = session(kind)
         for layer in LAYERS:   # the next job has the same names
             spark.sql(f"DROP SCHEMA {layer} CASCADE")
-        spark.stop()
-    bad, compared = [], 0
+        if soon(lambda: not {r[0] for r in other.sql("SHOW SCHEMAS").collect()} & LAYERS.keys() or None) is None:
+            bad.append(f"schemas that {kind} dropped are still there")
+        print("   its tables are known by name to the other kind, and gone when it drops them", flush=True)
+        for s in (spark, other):
+            s.stop()
     for layer, names in LAYERS.items():
         for name in names:
             found = differences(f"{layer}.{name}", *(table(directories[kind], layer, name) for kind in kinds))
@@ -81,23 +107,20 @@ def main() -> int:
             compared += 1
             print(f"   {layer}.{name}: {'; '.join(found) if found else 'the same'}", flush=True)
     for kind, other in (("tarn", "spark"), ("spark", "tarn")):
-        spark = SparkSession.builder.remote(remote(kind)).create()
-        spark.clearProgressHandlers()
+        spark = session(kind)
         for layer, names in LAYERS.items():
             for name in names:
                 path = os.path.join(directories[other], "lake", layer, name)
                 got, want = spark.read.format("delta").load(path).count(), len(table(directories[other], layer, name))
                 if got != want:
                     bad.append(f"{kind} counts {got} rows in {other}'s {layer}.{name}, there are {want}")
-        # A managed table of the one lies where the other looks for it.
         spark.sql(f"CREATE TABLE of_{kind} USING delta AS SELECT id, 'x' AS t FROM range(7)")
         spark.stop()
-    for kind, other in (("tarn", "spark"), ("spark", "tarn")):
-        spark = SparkSession.builder.remote(remote(kind)).create()
-        spark.clearProgressHandlers()
-        path = os.path.join(a.home, "warehouse", f"of_{other}")
-        spark.sql(f"INSERT INTO delta.`{path}` VALUES (100, 'from {kind}')")
-        if spark.read.format("delta").load(path).count() != 8:
+    for kind, other in (("tarn", "spark"), ("spark", "tarn")):   # managed tables, by name
+        spark = session(kind)
+        soon(lambda: spark.table(f"of_{other}").count())
+        spark.sql(f"INSERT INTO of_{other} VALUES (100, 'from {kind}')")
+        if spark.table(f"of_{other}").count() != 8:
             bad.append(f"{kind} does not add to the table of {other}")
         spark.stop()
     print(f"{compared} tables compared, {len(bad)} differences")
