@@ -24,9 +24,9 @@ namespace fs = std::filesystem;
 namespace tarn::clusters {
 namespace {
 
-constexpr auto kConnectTimeout = std::chrono::seconds(10);
+constexpr auto kConnectTimeout = std::chrono::seconds(5);
 constexpr auto kStartTimeout = std::chrono::minutes(5);       // yarn and k8s may have to wait for their turn
-constexpr auto kLostAfter = std::chrono::seconds(10);         // an endpoint elsewhere that does not answer for so long is gone
+constexpr auto kLostAfter = std::chrono::seconds(5);          // an endpoint elsewhere that does not answer for so long is gone
 constexpr char kDeltaPackage[] = "io.delta:delta-spark_2.13:4.4.0";
 
 std::shared_ptr<grpc::Channel> channel_to(const Endpoint& e) {

@@ -39,7 +39,10 @@ def create(server, conf, wait=True, **more):
 def session(server, cluster):
     from pyspark.sql.connect.session import SparkSession
 
-    return SparkSession.builder.remote(f"sc://localhost:{server.port}/;token={server.token};x-databricks-cluster-id={cluster}").create()
+    spark = SparkSession.builder.remote(f"sc://localhost:{server.port}/;token={server.token};x-databricks-cluster-id={cluster}").create()
+    # The client asks the active session for settings: not one whose cluster a test has ended.
+    SparkSession._active_session.session = SparkSession._default_session = spark
+    return spark
 
 
 def ends_in(server, cluster, *states, seconds=30):
