@@ -16,7 +16,7 @@ std::shared_ptr<const Table>& table() {   // guarded by mu
 
 bool is_credential(const std::string& key) {
   static constexpr const char* kParts[] = {"fs.azure.account.key", "fs.azure.account.auth", "fs.azure.account.oauth", "fs.azure.sas", "access.key", "secret.key", "session.token",
-                                           "credentials.provider"};
+                                           "credentials.provider", "fs.gs.auth"};
   return std::any_of(std::begin(kParts), std::end(kParts), [&](const char* p) { return key.find(p) != std::string::npos; });
 }
 

@@ -84,7 +84,7 @@ std::optional<std::string> commit_of(git_repository* r, const std::string& refer
   return git_oid_tostr(text, sizeof text, git_object_id(found));
 }
 
-void collect(git_repository* r, const git_tree* tree, const std::string& prefix, const GitLimits& limits, size_t* bytes, std::vector<GitFile>* out, int depth) {
+void collect(git_repository* r, const git_tree* tree, const std::string& prefix, const std::function<bool(std::string_view)>& wanted, const GitLimits& limits, size_t* bytes, std::vector<GitFile>* out, int depth) {
   if (depth > 100) throw GitError("the folders of the repository are nested too deeply");
   for (size_t i = 0; i < git_tree_entrycount(tree); ++i) {
     const git_tree_entry* e = git_tree_entry_byindex(tree, i);
@@ -95,8 +95,9 @@ void collect(git_repository* r, const git_tree* tree, const std::string& prefix,
       git_tree* below = nullptr;
       check(git_tree_lookup(&below, r, git_tree_entry_id(e)), "cannot read the repository");
       Tree owned(below);
-      collect(r, below, path + "/", limits, bytes, out, depth + 1);
+      collect(r, below, path + "/", wanted, limits, bytes, out, depth + 1);
     } else if (mode == GIT_FILEMODE_BLOB || mode == GIT_FILEMODE_BLOB_EXECUTABLE) {
+      if (wanted && !wanted(path)) continue;
       git_blob* blob = nullptr;
       check(git_blob_lookup(&blob, r, git_tree_entry_id(e)), "cannot read the repository");
       Blob owned(blob);
@@ -177,7 +178,7 @@ std::optional<std::string> GitClone::commit_of_branch(const std::string& branch)
 }
 std::optional<std::string> GitClone::commit_of_tag(const std::string& tag) const { return commit_of(repository(repository_), "refs/tags/" + tag); }
 
-std::vector<GitFile> GitClone::files(const std::string& commit, const GitLimits& limits) const {
+std::vector<GitFile> GitClone::files(const std::string& commit, const std::function<bool(std::string_view path)>& wanted, const GitLimits& limits) const {
   git_oid id;
   check(git_oid_fromstr(&id, commit.c_str()), "the commit is not valid");
   git_commit* found = nullptr;
@@ -188,7 +189,7 @@ std::vector<GitFile> GitClone::files(const std::string& commit, const GitLimits&
   Tree root(tree);
   std::vector<GitFile> out;
   size_t bytes = 0;
-  collect(repository(repository_), tree, "", limits, &bytes, &out, 0);
+  collect(repository(repository_), tree, "", wanted, limits, &bytes, &out, 0);
   return out;
 }
 

@@ -45,7 +45,8 @@ class GitClone {
   std::optional<std::string> commit_of_branch(const std::string& branch) const;   // of the remote; 40 hexadecimal digits
   std::optional<std::string> commit_of_tag(const std::string& tag) const;
   // All files of a commit. Symbolic links and submodules are passed over. GitError if they are more than the limits.
-  std::vector<GitFile> files(const std::string& commit, const GitLimits& limits = {}) const;
+  // wanted: null for all. It is asked before a file is read.
+  std::vector<GitFile> files(const std::string& commit, const std::function<bool(std::string_view path)>& wanted = nullptr, const GitLimits& limits = {}) const;
 
  private:
   GitClone() = default;

@@ -30,6 +30,13 @@ void walk(const ObjectStore& store, const Object& folder, const std::string& pre
 
 }  // namespace
 
+bool in_cone(std::string_view path, const std::vector<std::string>& folders) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return true;
+  std::string folder = std::string(path.substr(0, slash)) + "/";
+  return std::any_of(folders.begin(), folders.end(), [&](const std::string& f) { return folder.starts_with(f + "/") || (f + "/").starts_with(folder); });
+}
+
 std::map<std::string, GitObject> objects_of(const std::vector<GitFile>& files) {
   std::map<std::string, GitObject> out;
   auto taken = [&](const std::string& path) {

@@ -15,6 +15,8 @@ struct GitObject {
   int64_t size = 0;
 };
 
+// Whether a sparse checkout of these folders has the file, as git's cone mode: all below them, and what lies directly in a folder on the way to them.
+bool in_cone(std::string_view path, const std::vector<std::string>& folders);
 // By the path below the git folder; a notebook has no extension, unless two would have one name.
 std::map<std::string, GitObject> objects_of(const std::vector<GitFile>& files);
 // Makes what lies below the folder what these are. Ids of objects that stay are kept; those that went are returned.

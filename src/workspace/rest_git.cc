@@ -26,7 +26,9 @@ constexpr const char* kSteps[] = {
        CREATE TABLE git_folders (
          object INTEGER PRIMARY KEY REFERENCES objects (id) ON DELETE CASCADE, url TEXT NOT NULL, provider TEXT NOT NULL, branch TEXT NOT NULL,
          head TEXT NOT NULL, synced_ms INTEGER NOT NULL);)",
+    "ALTER TABLE git_folders ADD COLUMN patterns TEXT NOT NULL DEFAULT 'null'",   // JSON: null, or what a sparse checkout has
 };
+constexpr size_t kMaxPatterns = 1000;
 constexpr const char* kProviders[] = {"gitHub", "bitbucketCloud", "gitLab", "azureDevOpsServices", "gitHubEnterpriseServer", "bitbucketServer",
                                       "gitLabEnterpriseEdition", "awsCodeCommit", "azureDevOpsServicesAad"};
 
@@ -47,7 +49,36 @@ struct Folder {
   int64_t id = 0;
   std::string url, provider, branch, head;
   int64_t synced_ms = 0;
+  std::optional<std::vector<std::string>> patterns;   // of a sparse checkout: folders, as cone mode has them
 };
+
+std::string patterns_text(const Folder& f) { return f.patterns ? Json(*f.patterns).dump() : "null"; }
+
+Folder read_folder(SqliteStatement& r) {
+  Folder f{r.integer(0), r.text(1), r.text(2), r.text(3), r.text(4), r.integer(5), std::nullopt};
+  Json patterns = Json::parse(r.text(6), nullptr, false);
+  if (patterns.is_array()) f.patterns = patterns.get<std::vector<std::string>>();
+  return f;
+}
+
+// "/src/lib/" -> "src/lib". Patterns of cone mode name folders: no wildcards, no exclusions.
+std::vector<std::string> patterns_of(const Json& given) {
+  if (!given.is_object()) throw invalid_parameter("sparse_checkout must be an object.");
+  std::vector<std::string> out;
+  const Json list = given.value("patterns", Json());
+  if (list.is_null()) return out;
+  if (!list.is_array() || list.size() > kMaxPatterns) throw invalid_parameter("sparse_checkout.patterns must be an array of at most 1000 folders.");
+  for (const auto& p : list) {
+    std::string text = p.is_string() ? p.get<std::string>() : "";
+    while (text.starts_with('/')) text.erase(0, 1);
+    while (text.ends_with('/')) text.pop_back();
+    bool odd = text.empty() || text.size() > 1000 || text.find_first_of("*?[]!\\\n") != std::string::npos || ("/" + text + "/").find("/../") != std::string::npos ||
+               ("/" + text + "/").find("/./") != std::string::npos || text.find("//") != std::string::npos;
+    if (odd) throw invalid_parameter("A pattern of sparse_checkout names a folder (cone mode), not " + p.dump().substr(0, 100) + ".");
+    out.push_back(text);
+  }
+  return out;
+}
 
 std::string seal_name(int64_t owner, const std::string& provider) { return "git-credential/" + std::to_string(owner) + "/" + provider; }
 
@@ -110,28 +141,31 @@ class Git {
     auto db = metadata_.lease();
     SqliteStatement(*db, "DELETE FROM git_credentials WHERE id = ?").bind(c.id).run();
   }
-  std::optional<GitCredential> login(int64_t owner, const std::string& provider) const {
-    auto all = credentials(owner);
+  // The caller's credential that git_credential_id names, else their newest for the provider.
+  std::optional<GitCredential> login(Call& call, const std::string& provider) const {
+    int64_t named = call.integer("git_credential_id", 0);
+    auto all = credentials(call.caller.id);
     for (auto it = all.rbegin(); it != all.rend(); ++it) {
-      if (it->provider != provider) continue;
-      auto token = hooks_.open(it->sealed, seal_name(owner, provider));
+      if (named ? it->id != named : it->provider != provider) continue;
+      auto token = hooks_.open(it->sealed, seal_name(call.caller.id, it->provider));
       if (token) return GitCredential{it->username.empty() ? "token" : it->username, *token};
     }
+    if (named) throw http::not_found("The git credential " + std::to_string(named) + " does not exist.");
     return std::nullopt;
   }
 
   // ---- folders
   std::optional<Folder> folder(int64_t id) const {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms FROM git_folders WHERE object = ?");
+    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders WHERE object = ?");
     if (!query.bind(id).step()) return std::nullopt;
-    return Folder{query.integer(0), query.text(1), query.text(2), query.text(3), query.text(4), query.integer(5)};
+    return read_folder(query);
   }
   std::vector<Folder> folders() const {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms FROM git_folders ORDER BY object");
+    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders ORDER BY object");
     std::vector<Folder> out;
-    while (query.step()) out.push_back({query.integer(0), query.text(1), query.text(2), query.text(3), query.text(4), query.integer(5)});
+    while (query.step()) out.push_back(read_folder(query));
     return out;
   }
   std::pair<Folder, Object> require(Call& call, const char* level) const {
@@ -147,7 +181,12 @@ class Git {
   static Json render(const Folder& f, const Object& o) {
     Json j = {{"id", f.id}, {"path", o.path}, {"url", f.url}, {"provider", f.provider}, {"head_commit_id", f.head}};
     if (!f.branch.empty()) j["branch"] = f.branch;
+    if (f.patterns) j["sparse_checkout"] = {{"patterns", *f.patterns}};
     return j;
+  }
+  static std::function<bool(std::string_view path)> cone(const Folder& f) {
+    if (!f.patterns) return nullptr;
+    return [patterns = *f.patterns](std::string_view path) { return in_cone(path, patterns); };
   }
   std::string clone_of(int64_t id) const { return hooks_.folder + "/" + std::to_string(id); }
   std::mutex& lock_of(int64_t id) { return locks_[static_cast<size_t>(id) % locks_.size()]; }
@@ -168,7 +207,9 @@ class Git {
 
 Json Git::create(Call& call) {
   std::string url = call.required_text("url"), provider = provider_of(call, "provider");
-  if (call.has("sparse_checkout")) throw invalid_parameter("sparse_checkout is not supported.");
+  Folder f;
+  if (call.has("sparse_checkout")) f.patterns = patterns_of(call.at("sparse_checkout"));
+  if (f.patterns && f.patterns->empty()) f.patterns.reset();
   hooks_.require_allowed_url(url);
   std::string name = url.substr(url.rfind('/') + 1);
   if (name.ends_with(".git")) name.resize(name.size() - 4);
@@ -194,14 +235,13 @@ Json Git::create(Call& call) {
   // Fetched aside: until everything is there nothing is seen of it.
   std::string aside = hooks_.folder + "/new-" + random_hex(8);
   try {
-    GitClone clone = GitClone::fetch(aside, url, login(call.caller.id, provider));
-    Folder f;
+    GitClone clone = GitClone::fetch(aside, url, login(call, provider));
     f.url = url;
     f.provider = provider;
     f.branch = clone.default_branch();
     f.head = clone.commit_of_branch(f.branch).value_or("");
     std::map<std::string, GitObject> wanted;
-    if (!f.head.empty()) wanted = objects_of(clone.files(f.head));
+    if (!f.head.empty()) wanted = objects_of(clone.files(f.head, cone(f)));
     store_.make_directories(parent);
     if (own && access_.direct(ref(*store_.find(parent))).empty()) access_.grant(ref(*store_.find(parent)), call.caller.id, "CAN_MANAGE");
     Object o = store_.create(*store_.find(parent), path.substr(slash + 1), ObjectKind::kRepo, "", "", 0);
@@ -210,7 +250,8 @@ Json Git::create(Call& call) {
     replace_content(store_, o, wanted);
     std::filesystem::rename(aside, clone_of(o.id));
     auto db = metadata_.lease();
-    SqliteStatement(*db, "INSERT INTO git_folders VALUES (?, ?, ?, ?, ?, ?)").bind(f.id).bind(f.url).bind(f.provider).bind(f.branch).bind(f.head).bind(now_ms()).run();
+    SqliteStatement(*db, "INSERT INTO git_folders VALUES (?, ?, ?, ?, ?, ?, ?)").bind(f.id).bind(f.url).bind(f.provider).bind(f.branch).bind(f.head).bind(now_ms())
+        .bind(patterns_text(f)).run();
     return render(f, o);
   } catch (const GitError& e) {
     std::error_code ignored;
@@ -226,21 +267,31 @@ Json Git::create(Call& call) {
 void Git::update(Call& call) {
   auto [f, o] = require(call, "CAN_EDIT");
   std::string branch = call.text("branch"), tag = call.text("tag");
-  if (branch.empty() == tag.empty()) throw invalid_parameter("Exactly one of branch and tag must be given.");
-  if (call.has("sparse_checkout")) throw invalid_parameter("sparse_checkout is not supported.");
+  bool sparse = call.has("sparse_checkout");
+  if (branch.empty() == tag.empty() && !(sparse && tag.empty())) throw invalid_parameter("Exactly one of branch and tag must be given.");
+  if (sparse) {
+    if (!f.patterns) throw invalid_parameter("A sparse checkout begins when a git folder is made: this one has all files.");
+    f.patterns = patterns_of(call.at("sparse_checkout"));
+    if (f.patterns->empty()) f.patterns.reset();   // all files from now on
+    if (branch.empty() && tag.empty()) {
+      branch = f.branch;
+      if (branch.empty()) throw invalid_parameter("The git folder is at a tag: name it, or a branch.");
+    }
+  }
   hooks_.require_allowed_url(f.url);   // the list may have become shorter
   std::lock_guard lock(lock_of(f.id));
   try {
-    GitClone clone = GitClone::fetch(clone_of(f.id), f.url, login(call.caller.id, f.provider));
+    GitClone clone = GitClone::fetch(clone_of(f.id), f.url, login(call, f.provider));
     auto head = branch.empty() ? clone.commit_of_tag(tag) : clone.commit_of_branch(branch);
     if (!head) throw http::not_found(branch.empty() ? "The tag " + tag.substr(0, 200) + " does not exist." : "The branch " + branch.substr(0, 200) + " does not exist.");
-    auto wanted = objects_of(clone.files(*head));
-    if (last_change(store_, o) > f.synced_ms) {
+    auto wanted = objects_of(clone.files(*head, cone(f)));
+    if (!call.flag("dangerously_force_discard_all") && last_change(store_, o) > f.synced_ms) {
       throw RestError(409, "GIT_CONFLICT", "Objects of the git folder " + o.path + " were changed since the last checkout. Export or delete them first.");
     }
     for (const auto& gone : replace_content(store_, o, wanted)) access_.forget(ref(gone));
     auto db = metadata_.lease();
-    SqliteStatement(*db, "UPDATE git_folders SET branch = ?, head = ?, synced_ms = ? WHERE object = ?").bind(branch).bind(*head).bind(now_ms()).bind(f.id).run();
+    SqliteStatement(*db, "UPDATE git_folders SET branch = ?, head = ?, synced_ms = ?, patterns = ? WHERE object = ?").bind(branch).bind(*head).bind(now_ms())
+        .bind(patterns_text(f)).bind(f.id).run();
   } catch (const GitError& e) {
     throw failed(e);
   }

@@ -39,7 +39,7 @@ bool is_of(const std::string& host, std::initializer_list<const char*> domains) 
 void require_host(const std::string& url, const MountHooks& hooks) {
   http::Url u = http::parse_url(url);
   bool cloud = u.scheme == "https" && !u.has_user &&
-               is_of(u.host, {".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net", ".amazonaws.com", ".amazonaws.com.cn", "login.microsoftonline.com",
+               is_of(u.host, {".core.windows.net", ".core.chinacloudapi.cn", ".core.usgovcloudapi.net", ".amazonaws.com", ".amazonaws.com.cn", ".googleapis.com", "login.microsoftonline.com",
                               "login.microsoftonline.us", "login.chinacloudapi.cn"});
   if (!cloud && !hooks.is_own(u)) hooks.require_allowed_url(url);
 }
@@ -48,8 +48,8 @@ std::string source_of(Call& call, const std::map<std::string, std::string>& sett
   std::string source = call.required_text("source");
   size_t colon = source.find("://");
   std::string scheme = colon == std::string::npos ? "" : lower_ascii(source.substr(0, colon));
-  bool azure = scheme == "abfss" || scheme == "abfs" || scheme == "wasbs" || scheme == "wasb", s3 = scheme == "s3a" || scheme == "s3" || scheme == "s3n";
-  if (!azure && !s3) throw invalid_parameter("A source is abfss://, wasbs:// or s3a://, not " + source.substr(0, 200));
+  bool azure = scheme == "abfss" || scheme == "abfs" || scheme == "wasbs" || scheme == "wasb", s3 = scheme == "s3a" || scheme == "s3" || scheme == "s3n" || scheme == "gs";
+  if (!azure && !s3) throw invalid_parameter("A source is abfss://, wasbs://, s3a:// or gs://, not " + source.substr(0, 200));
   std::string authority = source.substr(colon + 3, source.find('/', colon + 3) - colon - 3);
   size_t at = authority.find('@');
   bool shaped = azure ? at != std::string::npos && at > 0 && at + 1 < authority.size() && authority.find('@', at + 1) == std::string::npos : !authority.empty() && at == std::string::npos;
@@ -72,10 +72,15 @@ std::map<std::string, std::string> settings_of(Call& call, const MountHooks& hoo
   if (!given.is_null() && !given.is_object()) throw invalid_parameter("extra_configs must be an object of strings.");
   if (given.is_object()) for (const auto& [name, value] : given.items()) {
     std::string key = name.starts_with("spark.hadoop.") ? name.substr(13) : name;
-    if (!key.starts_with("fs.azure.") && !key.starts_with("fs.s3a.")) throw invalid_parameter("extra_configs: " + name.substr(0, 100) + " is not understood; keys begin with fs.azure. or fs.s3a.");
+    if (!key.starts_with("fs.azure.") && !key.starts_with("fs.s3a.") && !key.starts_with("fs.gs.")) {
+      throw invalid_parameter("extra_configs: " + name.substr(0, 100) + " is not understood; keys begin with fs.azure., fs.s3a. or fs.gs.");
+    }
+    // The server reads through the mount, too: with what the mount brings, not with files or an identity of its own machine.
+    bool of_machine = key.ends_with(".keyfile") || (key == "fs.gs.auth.type" && (value == "APPLICATION_DEFAULT" || value == "SERVICE_ACCOUNT_JSON_KEYFILE"));
+    if (of_machine) throw invalid_parameter("extra_configs: " + name.substr(0, 100) + " names what is on a machine: give the account's email and private key.");
     if (!value.is_string()) throw invalid_parameter("extra_configs: " + name.substr(0, 100) + " must be a string.");
-    // "fs.azure.account.endpoint.…", "fs.azure.account.oauth2.client.endpoint", "fs.s3a.endpoint", "fs.s3a.bucket.NAME.endpoint"; a region is no address.
-    if (key.find("endpoint") != std::string::npos && !key.ends_with("endpoint.region")) {
+    // "fs.azure.account.endpoint.…", "fs.azure.account.oauth2.client.endpoint", "fs.s3a.endpoint", "fs.gs.token.server.url"; a region is no address.
+    if ((key.find("endpoint") != std::string::npos && !key.ends_with("endpoint.region")) || (key.starts_with("fs.gs.") && key.ends_with(".url"))) {
       std::string url = value.get<std::string>();
       require_host(url.find("://") == std::string::npos ? "https://" + url : url, hooks);
     }

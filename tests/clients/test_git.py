@@ -134,6 +134,49 @@ def test_a_git_folder_has_the_files_of_a_branch_or_tag(server, tmp_path):
         w.workspace.get_status(r.path)
 
 
+def test_a_sparse_checkout_has_its_folders_and_what_lies_on_the_way(server, tmp_path):
+    git, w = GitServer(str(tmp_path)), server.w
+    git.commit("deep", {"src/a/x.py": "1", "src/a/deep/y.py": "2", "src/b/z.py": "3", "src/top.py": "4", "other/o.py": "5"})
+    git.git("push", "-q", os.path.join(git.root, "repo.git"), "main")
+    root = {"nb", "data.csv", "both", "both.sql"}
+
+    def files(path):
+        return {k for k, v in tree(w, path).items() if v != "DIRECTORY"}
+
+    r = w.repos.create(git.url, "gitHub", path="/Shared/sparse", sparse_checkout=ws.SparseCheckout(patterns=["src/a/"]))
+    assert r.sparse_checkout.patterns == ["src/a"] == w.repos.get(r.id).sparse_checkout.patterns
+    assert files(r.path) == root | {"src/top.py", "src/a/x.py", "src/a/deep/y.py"}
+    w.repos.update(r.id, sparse_checkout=ws.SparseCheckoutUpdate(patterns=["src/b", "lib"]))
+    assert files(r.path) == root | {"src/top.py", "src/b/z.py", "lib/plain.py"}
+    w.repos.update(r.id, tag="v1")
+    assert files(r.path) == root | {"lib/plain.py"}
+    for patterns in (["*.py"], ["!src"], ["../x"], ["a//b"], [""]):
+        with pytest.raises(DatabricksError, match="cone mode"):
+            w.repos.create(git.url, "gitHub", path="/Shared/odd", sparse_checkout=ws.SparseCheckout(patterns=patterns))
+    whole = w.repos.create(git.url, "gitHub", path="/Shared/whole")
+    with pytest.raises(DatabricksError, match="begins when"):
+        w.repos.update(whole.id, branch="main", sparse_checkout=ws.SparseCheckoutUpdate(patterns=["src"]))
+    # Changes are thrown away only when that is said.
+    w.workspace.import_(whole.path + "/nb", content=base64.b64encode(SOURCE.encode()).decode(), format=ws.ImportFormat.SOURCE, language=ws.Language.PYTHON, overwrite=True)
+    with pytest.raises(DatabricksError, match="changed since"):
+        w.repos.update(whole.id, branch="dev")
+    w.repos.update(whole.id, branch="dev", dangerously_force_discard_all=True)
+    assert b"x = 2" in base64.b64decode(w.workspace.export(whole.path + "/nb", format=ws.ExportFormat.SOURCE).content)
+
+
+def test_a_credential_is_taken_by_its_id(server, tmp_path):
+    git, w = GitServer(str(tmp_path), password="right-one"), server.w
+    good = w.git_credentials.create("gitHub", git_username="ada", personal_access_token="right-one")
+    w.git_credentials.create("gitHub", git_username="ada", personal_access_token="newer-but-wrong")
+    with pytest.raises(DatabricksError, match="not accepted"):
+        w.repos.create(git.url, "gitHub", path="/Shared/by-id")
+    assert w.repos.create(git.url, "gitHub", path="/Shared/by-id", git_credential_id=good.credential_id).branch == "main"
+    with pytest.raises(DatabricksError, match="does not exist"):
+        w.repos.create(git.url, "gitHub", path="/Shared/by-none", git_credential_id=10**6)
+    for c in list(w.git_credentials.list()):
+        w.git_credentials.delete(c.credential_id)
+
+
 def test_credentials_are_used_and_never_shown(server, tmp_path):
     git, w = GitServer(str(tmp_path), password="ghp_SECRET"), server.w
     with pytest.raises(DatabricksError, match="needs credentials"):
