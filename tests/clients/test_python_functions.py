@@ -426,6 +426,7 @@ def test_groups_and_branches_come_in_their_order(spark):
         assert both.collect()[-1][0] == 1
 
 
+# Several matches of one row come as they stand on their side; Spark gives them the other way round.
 @pytest.mark.parametrize("how,rows", [
     ("inner", [(3, "c", 1), (3, "c", 2), (1, "a", 0), (2, "b", 9)]), ("left", [(3, "c", 1), (3, "c", 2), (1, "a", 0), (5, "e", None), (2, "b", 9)]),
     ("right", [(2, "b", 9), (3, "c", 1), (7, None, 4), (1, "a", 0), (3, "c", 2)]), ("leftsemi", [(3, "c"), (1, "a"), (2, "b")]), ("leftanti", [(5, "e")])])
@@ -433,6 +434,13 @@ def test_joins_come_in_the_order_of_the_side_they_keep(spark, how, rows):
     left = spark.createDataFrame([(3, "c"), (1, "a"), (5, "e"), (2, "b")], "k int, s string")
     right = spark.createDataFrame([(2, 9), (3, 1), (7, 4), (1, 0), (3, 2)], "k int, v int")
     assert values(left.join(right, "k", how)) == rows
+
+
+def test_rows_are_numbered_in_their_order_below_a_sort(spark):
+    df = spark.createDataFrame([(2, "b"), (9, "z"), (1, "a"), (2, "a")], "k int, s string")
+    ranked = df.withColumn("r", F.row_number().over(Window.partitionBy("k").orderBy("s"))).where("r = 1")
+    numbered = ranked.withColumn("n", F.monotonically_increasing_id()).orderBy(F.desc("s"))
+    assert values(numbered.orderBy("n").select("k", "n")) == [(1, 0), (2, 1), (9, 2)]
 
 
 # ---- what travels with a batch

@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "engine/lowering/row_numbers.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 
@@ -36,12 +37,12 @@ class RowOrder {
       case PlanKind::kGenerate:
       case PlanKind::kCollectMetrics: return with_child(p, ordered(p->children[0]));
       case PlanKind::kPythonEval:
-        if (plan::as<plan::PythonEval>(*p).over != plan::PythonEval::Over::kRows) return p;
+        if (plan::as<plan::PythonEval>(*p).over != plan::PythonEval::Over::kRows) return numbers_below(p);
         return with_child(p, ordered(p->children[0]));
       case PlanKind::kPythonMap: {
         const auto& m = plan::as<plan::PythonMap>(*p);
         const bool iterates = m.children.size() == 1 && (m.groupings.empty() || m.groupings[0].empty());
-        return iterates ? with_child(p, ordered(p->children[0])) : p;
+        return iterates ? with_child(p, ordered(p->children[0])) : numbers_below(p);
       }
       case PlanKind::kCteScope: {
         const auto& scope = plan::as<plan::CteScope>(*p);
@@ -61,15 +62,30 @@ class RowOrder {
         std::vector<ExprPtr> orders;
         for (const auto& a : p->output) orders.push_back(ascending(plan::make_ref(a)));
         bool all = std::all_of(orders.begin(), orders.end(), [](const ExprPtr& o) { return usable(o->children[0]); });
-        return all ? sorted(p, std::move(orders)) : p;
+        return sorted(p, all ? std::move(orders) : std::vector<ExprPtr>());
       }
       case PlanKind::kSetOperation: return branches(p);
       case PlanKind::kJoin: return join(p);
-      default: return p;
+      default: return numbers_below(p);
     }
   }
 
  private:
+  // Where rows are numbered as they come, their order is seen too.
+  PlanPtr numbers_below(const PlanPtr& p) {
+    if (auto* project = plan::try_as<plan::Project>(*p);
+        project && std::any_of(project->expressions.begin(), project->expressions.end(), [](const ExprPtr& e) { return has_row_number(*e); })) {
+      return ordered(p);
+    }
+    std::vector<PlanPtr> children;
+    bool changed = false;
+    for (const auto& c : p->children) {
+      children.push_back(numbers_below(c));
+      changed |= children.back() != c;
+    }
+    return changed ? plan::with_plan_children(p, std::move(children)) : p;
+  }
+
   static PlanPtr with_child(const PlanPtr& p, PlanPtr child) {
     return child == p->children[0] ? p : plan::with_plan_children(p, {std::move(child)});
   }
@@ -146,7 +162,11 @@ class RowOrder {
     s->output = p->output;
     return s;
   }
-  PlanPtr sorted(const PlanPtr& p, std::vector<ExprPtr> orders) const { return orders.empty() || !few(*p) ? p : sort(p, std::move(orders)); }
+  PlanPtr sorted(const PlanPtr& p, std::vector<ExprPtr> orders) {
+    const bool sorts = !orders.empty() && few(*p);
+    PlanPtr out = numbers_below(p);
+    return sorts ? sort(out, std::move(orders)) : out;
+  }
 
   static bool usable(const ExprPtr& e) {
     return e->type.is_orderable() && plan::is_deterministic(*e) && !plan::any_of(*e, [](const plan::Expression& x) {
@@ -169,9 +189,9 @@ class RowOrder {
   // Groups by their keys.
   PlanPtr groups(const PlanPtr& p) {
     const auto& a = plan::as<plan::Aggregate>(*p);
-    if (a.groupings.empty() || !few(*p)) return p;
-    if (!std::all_of(a.groupings.begin(), a.groupings.end(), usable)) return p;
+    if (a.groupings.empty() || !few(*p) || !std::all_of(a.groupings.begin(), a.groupings.end(), usable)) return numbers_below(p);
     auto node = std::make_shared<plan::Aggregate>(a);
+    node->children[0] = numbers_below(node->children[0]);
     std::vector<ExprPtr> orders;
     for (const auto& g : a.groupings) {
       const ExprPtr& key = g->kind == plan::ExprKind::kAlias ? g->children[0] : g;
@@ -192,7 +212,7 @@ class RowOrder {
       }
       orders.push_back(ascending(column));
     }
-    if (orders.empty()) return p;
+    if (orders.empty()) return numbers_below(p);
     if (node->output.size() == a.output.size()) return sort(p, std::move(orders));
     return plan::make_project(sort(node, std::move(orders)), refs(a));
   }
@@ -221,7 +241,7 @@ class RowOrder {
   // Branches one after the other: each in an order of its own, which DuckDB then keeps.
   PlanPtr branches(const PlanPtr& p) {
     const auto& s = plan::as<plan::SetOperation>(*p);
-    if (s.type != plan::SetOperationType::kUnion || !s.all || !few(*p)) return p;
+    if (s.type != plan::SetOperationType::kUnion || !s.all || !few(*p)) return numbers_below(p);
     std::vector<PlanPtr> children;
     bool changed = false;
     for (const auto& c : s.children) {
@@ -257,7 +277,7 @@ class RowOrder {
   PlanPtr join(const PlanPtr& p) {
     using plan::JoinType;
     const auto& j = plan::as<plan::Join>(*p);
-    if (j.lateral || !few(*p)) return p;
+    if (j.lateral || !few(*p)) return numbers_below(p);
     auto left = with_numbers(ordered(j.children[0]));
     const bool one_sided = j.type == JoinType::kLeftSemi || j.type == JoinType::kLeftAnti;
     auto right = one_sided ? std::pair(j.children[1], ExprPtr()) : with_numbers(ordered(j.children[1]));
