@@ -8,7 +8,6 @@
 #include "engine/datetime_format.h"
 #include "engine/datetime_parse.h"
 #include "engine/kernels/decimal_vector.h"
-#include "engine/kernels/interval_text.h"
 #include "engine/kernels/json_value.h"
 #include "engine/kernels/kernel_error.h"
 #include "engine/kernels/value_text.h"
@@ -16,7 +15,6 @@
 #include "engine/type_mapping.h"
 #include "plan/expression_text.h"
 #include "plan/function.h"
-#include "sql/parser.h"
 
 namespace tarn::engine::kernels {
 namespace {
@@ -79,94 +77,6 @@ struct Options {
     return o;
   }
 };
-
-// ---- from_csv: values by type; a field that does not fit is null and marks the record as bad
-
-struct BadRecord {};
-
-Value decimal(Int128 v, const DataType& t) {
-  return Value::DECIMAL(to_hugeint(v), static_cast<uint8_t>(t.precision()), static_cast<uint8_t>(t.scale())).DefaultCastAs(to_duckdb(t));
-}
-
-Value scalar_of_text(std::string_view s, const DataType& t, const Options& o) {
-  switch (t.id()) {
-    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: return Value(std::string(s));
-    case TypeId::kDate: {
-      auto v = o.date ? o.date->parse_date(s) : string_to_date(s);
-      if (!v) throw BadRecord();
-      return Value::DATE(duckdb::date_t(*v));
-    }
-    case TypeId::kTimestamp: {
-      auto v = o.timestamp ? o.timestamp->parse_timestamp(s, *o.zone) : string_to_timestamp(s, *o.zone);
-      if (!v) throw BadRecord();
-      return Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(*v));
-    }
-    case TypeId::kTimestampNtz: {
-      auto v = o.ntz ? o.ntz->parse_timestamp_ntz(s, false) : string_to_timestamp_ntz(s, false);
-      if (!v) throw BadRecord();
-      return Value::TIMESTAMP(duckdb::timestamp_t(*v));
-    }
-    case TypeId::kTime: {
-      auto v = o.time ? o.time->parse_time(s) : string_to_time(s);
-      if (!v) throw BadRecord();
-      return Value::BIGINT(*v);
-    }
-    case TypeId::kCalendarInterval:
-      try {
-        sql::CalendarInterval v = sql::parse_calendar_interval(s);
-        return Value::INTERVAL(v.months, v.days, v.microseconds);
-      } catch (const SparkError&) {
-        throw BadRecord();
-      }
-    case TypeId::kDayTimeInterval: case TypeId::kYearMonthInterval: {
-      auto v = interval_of_text(s, t);
-      if (!v) throw BadRecord();
-      return t.id() == TypeId::kDayTimeInterval ? Value::BIGINT(*v) : Value::INTEGER(static_cast<int32_t>(*v));
-    }
-    case TypeId::kDecimal: {
-      Int128 v;
-      std::string plain(s);
-      plain.erase(std::remove(plain.begin(), plain.end(), ','), plain.end());
-      if (parse_decimal(plain, t.precision(), t.scale(), v) != Parsed::kOk) throw BadRecord();
-      return decimal(v, t);
-    }
-    case TypeId::kBinary: return Value::BLOB(reinterpret_cast<duckdb::const_data_ptr_t>(s.data()), s.size());
-    case TypeId::kFloat: case TypeId::kDouble: {
-      auto v = parse_double(s);
-      if (!v) throw BadRecord();
-      return t.id() == TypeId::kFloat ? Value::FLOAT(static_cast<float>(*v)) : Value::DOUBLE(*v);
-    }
-    case TypeId::kBoolean: {
-      std::string l = lower(s);
-      if (l != "true" && l != "false") throw BadRecord();
-      return Value::BOOLEAN(l == "true");
-    }
-    case TypeId::kByte: case TypeId::kShort: case TypeId::kInt: case TypeId::kLong: {
-      auto v = parse_long(s, false);
-      if (!v) throw BadRecord();
-      Value big = Value::BIGINT(*v), out;
-      std::string error;
-      if (!big.DefaultTryCastAs(to_duckdb(t), out, &error)) throw BadRecord();
-      return out;
-    }
-    default: throw BadRecord();
-  }
-}
-
-[[noreturn]] void malformed(std::string_view record, std::string_view mode) {
-  fail("MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", ErrorKind::kSpark, {{"badRecord", std::string(record)}, {"failFastMode", std::string(mode)}});
-}
-
-Value with_corrupt(Value v, const DataType& t, std::string_view record, const std::string& corrupt) {
-  if (t.id() != TypeId::kStruct || v.IsNull()) return v;
-  auto i = t.field_index(corrupt, true);
-  if (!i) return v;
-  auto fields = duckdb::StructValue::GetChildren(v);
-  auto names = duckdb_field_names(t);
-  duckdb::child_list_t<Value> out;
-  for (size_t n = 0; n < names.size(); ++n) out.emplace_back(names[n], n == *i ? Value(std::string(record)) : fields[n]);
-  return Value::STRUCT(std::move(out)).DefaultCastAs(to_duckdb(t));
-}
 
 // ---- to_json
 
@@ -439,64 +349,6 @@ std::vector<std::optional<std::string>> csv_fields(std::string_view s, char sepa
   }
 }
 
-Value from_csv(std::string_view text, const DataType& t, const Options& o) {
-  std::string sep = o.get("sep", o.get("delimiter", ",")), quote = o.get("quote", "\""), escape = o.get("escape", "\\");
-  const std::string mode = lower(o.get("mode", "PERMISSIVE")), corrupt = o.get("columnnameofcorruptrecord", "_corrupt_record");
-  auto fields = csv_fields(text, sep.empty() ? ',' : sep[0], quote.empty() ? '\0' : quote[0], escape.empty() ? '\\' : escape[0], o.get("nullvalue", ""));
-  auto names = duckdb_field_names(t);
-  bool bad = false;
-  duckdb::child_list_t<Value> out;
-  size_t at = 0;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const DataType& ft = t.fields()[i].type();
-    Value v(to_duckdb(ft));
-    if (t.fields()[i].name == corrupt) { out.emplace_back(names[i], std::move(v)); continue; }
-    if (at < fields.size() && fields[at]) {
-      try {
-        v = scalar_of_text(*fields[at], ft, o);
-      } catch (const BadRecord&) {
-        bad = true;
-      }
-    } else if (at >= fields.size()) {
-      bad = true;
-    }
-    ++at;
-    out.emplace_back(names[i], std::move(v));
-  }
-  if (at < fields.size()) bad = true;
-  if (bad && mode == "failfast") malformed(text, "FAILFAST");
-  Value v = Value::STRUCT(std::move(out)).DefaultCastAs(to_duckdb(t));
-  return bad ? with_corrupt(std::move(v), t, text, corrupt) : v;
-}
-
-// (text, type JSON, options, zone, mode) -> a value of the type.
-using FromText = Value (*)(std::string_view, const DataType&, const Options&);
-void parsing(Kernels& k, const char* name, FromText f) {
-  ScalarFunction s(name, {LogicalType::VARCHAR, LogicalType::VARCHAR, LogicalType::ANY, LogicalType::VARCHAR, LogicalType::VARCHAR}, LogicalType::INTEGER,
-                   [f](DataChunk& in, ExpressionState&, Vector& result) {
-                     const DataType type = type_of_json(constant_text(in.data[1]));
-                     Options o(in.data[2], constant_text(in.data[3]), true);
-                     UnifiedVectorFormat a;
-                     in.data[0].ToUnifiedFormat(in.size(), a);
-                     const bool constant = in.data[0].GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
-                     result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
-                     for (idx_t i = 0; i < (constant ? 1 : in.size()); ++i) {
-                       auto at = a.sel->get_index(i);
-                       if (!a.validity.RowIsValid(at)) { result.SetValue(i, Value(result.GetType())); continue; }
-                       const auto& t = UnifiedVectorFormat::GetData<duckdb::string_t>(a)[at];
-                       result.SetValue(i, f({t.GetData(), t.GetSize()}, type, o));
-                     }
-                     if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
-                   },
-                   [](duckdb::ClientContext& context, ScalarFunction& fn, duckdb::vector<duckdb::unique_ptr<duckdb::Expression>>& args) -> duckdb::unique_ptr<duckdb::FunctionData> {
-                     fn.SetReturnType(to_duckdb(type_of_json(constant_argument(context, *args[1]).GetValue<std::string>())));
-                     return nullptr;
-                   });
-  s.SetFallible();
-  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
-  k.add(std::move(s));
-}
-
 // (value, type JSON, options, zone) -> text.
 template <class F> void printing(Kernels& k, const char* name, F f) {
   ScalarFunction s(name, {LogicalType::ANY, LogicalType::VARCHAR, LogicalType::ANY, LogicalType::VARCHAR}, LogicalType::VARCHAR, [f](DataChunk& in, ExpressionState&, Vector& result) {
@@ -523,7 +375,6 @@ template <class F> void printing(Kernels& k, const char* name, F f) {
 }  // namespace
 
 void register_json(Kernels& k) {
-  parsing(k, "spark_from_csv", from_csv);
   printing(k, "spark_to_json", [](const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, idx_t i, const Options& o, std::string& out) {
     write_json(t, d, i, o, o.flag("ignorenullfields", true), out);
   });

@@ -218,7 +218,7 @@ void register_hashes(Kernels& k);
 void register_crypto(Kernels& k);
 void register_geo(Kernels& k);
 void register_json(Kernels& k);
-void register_from_json(Kernels& k);
+void register_from_text(Kernels& k);
 void register_misc(Kernels& k);
 
 }  // namespace tarn::engine::kernels

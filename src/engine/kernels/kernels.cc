@@ -43,7 +43,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_crypto(k);
   register_geo(k);
   register_json(k);
-  register_from_json(k);
+  register_from_text(k);
   register_xml(k);
   register_variant(k);
   register_misc(k);

@@ -3,13 +3,15 @@
 #include <limits>
 
 #include "base/spark_error.h"
+#include "engine/kernels/interval_text.h"
 #include "engine/sources/java_number.h"
+#include "sql/parser.h"
 
 namespace tarn::engine::sources {
 
 using plan::TypeId;
 
-ColumnWriter::ColumnWriter(const plan::DataType& type, const CsvOptions& options) : options_(options) {
+ColumnWriter::ColumnWriter(const plan::DataType& type, const CsvOptions& options) : options_(options), type_(type) {
   switch (type.id()) {
     case TypeId::kByte: write_ = &ColumnWriter::write_integer<int8_t>; break;
     case TypeId::kShort: write_ = &ColumnWriter::write_integer<int16_t>; break;
@@ -34,8 +36,11 @@ ColumnWriter::ColumnWriter(const plan::DataType& type, const CsvOptions& options
     case TypeId::kTimestamp: write_ = &ColumnWriter::write_timestamp; break;
     case TypeId::kTimestampNtz: write_ = &ColumnWriter::write_timestamp_ntz; break;
     case TypeId::kTime: write_ = &ColumnWriter::write_time; break;
+    case TypeId::kDayTimeInterval: write_ = &ColumnWriter::write_day_time; break;
+    case TypeId::kYearMonthInterval: write_ = &ColumnWriter::write_year_month; break;
+    case TypeId::kCalendarInterval: write_ = &ColumnWriter::write_calendar; break;
     case TypeId::kNull: write_ = &ColumnWriter::write_void; break;
-    default: throw not_built("reading " + type.sql() + " from CSV");
+    default: throw SparkError(ErrorKind::kUnsupported, "UNSUPPORTED_DATATYPE", {{"typeName", "\"" + type.sql() + "\""}});
   }
 }
 
@@ -130,6 +135,25 @@ bool ColumnWriter::write_time(std::string_view s, bool, size_t row) {
   auto v = options_.datetime.parse_time(s);
   if (v) slot<int64_t>()[row] = *v;
   return v.has_value();
+}
+bool ColumnWriter::write_day_time(std::string_view s, bool, size_t row) {
+  auto v = kernels::interval_of_text(s, type_);
+  if (v) slot<int64_t>()[row] = *v;
+  return v.has_value();
+}
+bool ColumnWriter::write_year_month(std::string_view s, bool, size_t row) {
+  auto v = kernels::interval_of_text(s, type_);
+  if (v) slot<int32_t>()[row] = static_cast<int32_t>(*v);
+  return v.has_value();
+}
+bool ColumnWriter::write_calendar(std::string_view s, bool, size_t row) {
+  try {
+    sql::CalendarInterval v = sql::parse_calendar_interval(s);
+    slot<duckdb::interval_t>()[row] = {v.months, v.days, v.microseconds};
+    return true;
+  } catch (const SparkError&) {
+    return false;
+  }
 }
 bool ColumnWriter::write_void(std::string_view, bool, size_t row) {
   set_null(row);

@@ -39,9 +39,13 @@ class ColumnWriter {
   bool write_timestamp(std::string_view text, bool, size_t row);
   bool write_timestamp_ntz(std::string_view text, bool, size_t row);
   bool write_time(std::string_view text, bool, size_t row);
+  bool write_day_time(std::string_view text, bool, size_t row);
+  bool write_year_month(std::string_view text, bool, size_t row);
+  bool write_calendar(std::string_view text, bool, size_t row);
   bool write_void(std::string_view, bool, size_t row);
 
   const CsvOptions& options_;
+  const plan::DataType type_;
   int precision_ = 0, scale_ = 0;
   Write write_;
   duckdb::Vector* vector_ = nullptr;

@@ -59,11 +59,11 @@ bool map_with_other_keys(const DataType& t) {
   }
 }
 
-// What the session says about JSON, where it is not the default: "key=value" by line.
-std::string json_settings(const CallContext& c) {
+// What the session says about JSON and CSV, where it is not the default: "key=value" by line.
+std::string reader_settings(const CallContext& c) {
   std::string out;
   for (const char* key : {"spark.sql.columnNameOfCorruptRecord", "spark.sql.json.enablePartialResults", "spark.sql.legacy.json.allowEmptyString.enabled",
-                          "spark.sql.legacy.json.enableDateTimeParsingFallback", "spark.sql.legacy.timeParserPolicy"}) {
+                          "spark.sql.legacy.json.enableDateTimeParsingFallback", "spark.sql.legacy.csv.enableDateTimeParsingFallback", "spark.sql.legacy.timeParserPolicy"}) {
     static const SessionConf defaults;
     auto value = c.conf.find(key);
     if (value && value != defaults.find(key)) out += std::string(out.empty() ? "" : "\n") + key + "=" + *value;
@@ -76,7 +76,7 @@ TypedCall from_json_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   DataType t = as_nullable(schema_argument(c, args[1]));
   if (!t.is_nested() && t.id() != TypeId::kVariant) mismatch(c, args, "INVALID_JSON_SCHEMA", {{"schema", quoted(t)}});
   if (map_with_other_keys(t)) mismatch(c, args, "INVALID_JSON_MAP_KEY_TYPE", {{"schema", quoted(t)}});
-  args.push_back(make_string(json_settings(c)));
+  args.push_back(make_string(reader_settings(c)));
   static const FunctionEntry variant{"from_json", FunctionKind::kScalar, "", "spark_parse_json($1, false)", kHidden | kFirstText};
   return {t, true, t.id() == TypeId::kVariant ? &variant : nullptr};
 }
@@ -100,6 +100,7 @@ TypedCall from_csv_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (args.size() > 2) check_options(c, args[2]);
   DataType t = as_nullable(schema_argument(c, args[1]));
   if (t.id() != TypeId::kStruct) throw analysis_error("INVALID_SCHEMA.NON_STRUCT_TYPE", {{"inputSchema", quote_sql(pretty_sql(*args[1]))}, {"dataType", quoted(t)}});
+  args.push_back(make_string(reader_settings(c)));
   return {t, true};
 }
 
@@ -195,7 +196,7 @@ const FunctionEntry kTable[] = {
     scalar("schema_of_json", "(string, [any]) -> @", "1: spark_schema_of_json($1, MAP {}) ;; 2: spark_schema_of_json($1, $2)", kStrict | kFirstText, schema_of_rule),
     scalar("json_array_length", "(string) -> int", "spark_json_array_length($1)", kNullable | kStrict),
     scalar("json_object_keys", "(string) -> array<string>", "spark_json_object_keys($1)", kNullable | kStrict),
-    scalar("from_csv", "(string, any, [any]) -> @", "2: spark_from_csv($1, $json, MAP {}, $tz, $mode) ;; 3: spark_from_csv($1, $json, $3, $tz, $mode)", kNullable | kStrict | kFirstText, from_csv_rule),
+    scalar("from_csv", "(string, any, [any]) -> @", "3: spark_from_csv($1, $json, MAP {}, $tz, $3) ;; 4: spark_from_csv($1, $json, $3, $tz, $4)", kNullable | kStrict | kFirstText, from_csv_rule),
     scalar("to_csv", "(any, [any]) -> @", "1: spark_to_csv($1, $json1, MAP {}, $tz) ;; 2: spark_to_csv($1, $json1, $2, $tz)", kFirstText, to_csv_rule),
     scalar("from_xml", "(string, any, [any]) -> @",
            "5: spark_from_xml($1, $json, MAP {}, $tz, $3, $4, $5) ;; 6: spark_from_xml($1, $json, $3, $tz, $4, $5, $6)", kNullable | kStrict | kFirstText, from_xml_rule),
