@@ -276,3 +276,16 @@ def test_everything_named_survives_kill_9(server):
     assert [tuple(r) for r in session.table("lasting.v").collect()] == [(1,)]
     session.sql("DROP SCHEMA lasting CASCADE")
     session.stop()
+
+
+def test_insert_into_a_delta_table_by_path(spark, tmp_path):
+    from deltalake import DeltaTable
+
+    name = f"delta.`{tmp_path}/t`"
+    spark.sql(f"create table {name} (a int, b string) using delta")
+    spark.sql(f"insert into {name} values (1, 'x')")
+    spark.sql(f"insert into {name} (b, a) values ('y', 2)")
+    rows = DeltaTable(f"{tmp_path}/t").to_pyarrow_table().sort_by("a").to_pylist()
+    assert rows == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+    spark.sql(f"insert overwrite {name} select 3L, 'z'")
+    assert DeltaTable(f"{tmp_path}/t").to_pyarrow_table().to_pylist() == [{"a": 3, "b": "z"}]

@@ -158,7 +158,6 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
   if (insert.has_partition()) {
     auto partition_columns = table.partition_columns;
     if (table.is_delta()) partition_columns = host.analyzer().sources.load_table(table, {})->partition_columns();
-    bool dynamic_seen = false;
     for (auto& entry : insert.partition().entries()) {
       auto it = std::find_if(partition_columns.begin(), partition_columns.end(), [&](auto& c) { return same_name(c, entry.column(), host); });
       if (it == partition_columns.end()) {
@@ -173,12 +172,9 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
         } else {
           static_values.emplace_back(*it, entry.value());
         }
-      } else {
-        dynamic_seen = true;
       }
     }
     check_duplicate_columns(spec_columns, host);
-    (void)dynamic_seen;
   }
   auto is_static = [&](const std::string& column) {
     return std::any_of(static_values.begin(), static_values.end(), [&](auto& s) { return same_name(s.first, column, host); });
@@ -201,7 +197,6 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
   if (!insert.by_name()) fill_defaults(&query_message, wanted, host);
   auto query = plan::analyze(query_message, host.analyzer());
 
-  bool all_columns = wanted.size() + static_values.size() == schema.fields().size();
   if (!insert.by_name() && query->output.size() != wanted.size()) {
     bool fewer = query->output.size() < wanted.size();
     bool may_fill = fewer && insert.columns().empty() && static_values.empty() && host.conf().flag("spark.sql.defaultColumn.useNullsForMissingDefaultValues");
@@ -239,7 +234,6 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
     query = plan::make_project(query, std::move(columns));
     by_name = true;
   }
-  (void)all_columns;
   TableWrite write;
   write.mode = insert.mode() == sql::Insert::OVERWRITE ? SaveMode::kOverwrite : SaveMode::kAppend;
   write.options.assign(insert.options().begin(), insert.options().end());
@@ -260,6 +254,7 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
     if (!matching_partitions(table, static_partition, host).empty()) return {};
   }
   if (target.path_only) {
+    if (!insert.with_schema_evolution()) query = plan::resolve_insert(query, schema, quoted, by_name, host.analyzer());
     DeltaWriteOptions options;
     options.mode = write.mode;
     options.options = write.options;
