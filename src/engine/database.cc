@@ -1,6 +1,9 @@
 #include "engine/database.h"
 
+#include <exception>
 #include <filesystem>
+#include <system_error>
+#include <thread>
 
 #include "base/log.h"
 #include "base/spark_error.h"
@@ -66,8 +69,21 @@ Database::Database(const EngineOptions& options) {
 
 Database::~Database() = default;
 
-std::unique_ptr<duckdb::Connection> Database::connect() {
-  auto connection = std::make_unique<duckdb::Connection>(*duckdb_);
+void EndConnection::operator()(duckdb::Connection* connection) const noexcept {
+  if (std::uncaught_exceptions() == 0) {
+    delete connection;
+    return;
+  }
+  connection->Interrupt();
+  try {
+    std::thread([connection] { delete connection; }).join();
+  } catch (const std::system_error&) {  // no thread to be had: its memory is given up rather than freed under its query
+    log::error("connection_given_up", {});
+  }
+}
+
+ConnectionPtr Database::connect() {
+  ConnectionPtr connection(new duckdb::Connection(*duckdb_));
   auto& config = duckdb::ClientConfig::GetConfig(*connection->context);
   config.enable_progress_bar = true;  // counts progress; prints nothing
   config.print_progress_bar = false;

@@ -119,6 +119,7 @@ Operation::~Operation() {
       it->second.metrics.push_back(std::move(metric));
     }
   }
+  connection_.reset();  // before what its query may still use
 }
 
 void Operation::write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options,

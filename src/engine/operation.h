@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/commands/commands.h"
+#include "engine/database.h"
 #include "engine/plan_fingerprint.h"
 #include "engine/session.h"
 #include "engine/session_impl.h"
@@ -82,7 +83,7 @@ class Operation : public commands::CommandHost {
   storage::SettingsScope storage_;  // the thread of an operation works with its session's credentials
   CancelToken& cancel_;
   std::string operation_id_;
-  std::unique_ptr<duckdb::Connection> connection_;
+  ConnectionPtr connection_;
   std::unique_ptr<plan::SourceResolver> sources_;
   std::unique_ptr<plan::AnalyzerContext> analyzer_;
   std::unordered_map<const plan::CollectMetrics*, std::string> observed_;  // the tables of their rows

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/database.h"
 #include "engine/python/python_scan.h"
 
 namespace arrow {
@@ -70,7 +71,7 @@ class InputQuery {
   size_t sent_ = 0, keys_ = 0, side_ = 0;           // where the columns begin in a chunk
   std::vector<std::shared_ptr<arrow::Schema>> schemas_;
   std::mutex mu_;                                   // guards what follows
-  std::unique_ptr<duckdb::Connection> connection_;
+  ConnectionPtr connection_;
   std::optional<Interruptible> interruptible_;
   std::unique_ptr<duckdb::QueryResult> result_;
   std::vector<std::unique_ptr<ArrowExport>> exports_;   // per side

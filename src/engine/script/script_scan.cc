@@ -72,7 +72,7 @@ struct Run : duckdb::GlobalTableFunctionState {
   }
 
   const ScriptScan& scan;
-  std::unique_ptr<duckdb::Connection> connection;
+  ConnectionPtr connection;
   std::optional<python_functions::Interruptible> interruptible;
   std::unique_ptr<duckdb::QueryResult> rows;
   std::unique_ptr<Process> process;
