@@ -1,4 +1,5 @@
 // Numbers, typed literals (DATE '...', X'...'), INTERVAL literals.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -36,7 +37,7 @@ bool decimal_literal(std::string text, sc::Expression::Literal::Decimal* out, in
   long exponent = 0;
   size_t e = text.find_first_of("eE");
   if (e != std::string::npos) {
-    exponent = std::strtol(text.c_str() + e + 1, nullptr, 10);
+    exponent = std::clamp(std::strtol(text.c_str() + e + 1, nullptr, 10), -1000000000L, 1000000000L);  // beyond, no decimal fits anyway
     text.resize(e);
   }
   size_t dot = text.find('.');
