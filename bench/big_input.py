@@ -4,13 +4,15 @@
     big_input.py --tarn BIN [--gigabytes 10] [--memory 2GB] [--out bench/results/big_input.md]
 
 Makes the input with DuckDB in a temporary folder (random keys and texts, not compressed), groups it by a key of five million
-values, then sorts it by another and writes the sorted rows as Parquet. The answers are checked: counts and sums of the
-groups, number and order of the rows written. Needs about four times the input in the folder, which is deleted afterwards.
+values, then sorts it by another and writes the sorted rows as Parquet; each on a fresh server, then in DuckDB with the same limit in
+a process of its own. The answers are checked: counts and sums of the groups, number and order of the rows written. Needs about four
+times the input in the folder, which is deleted afterwards.
 """
 import argparse
 import glob
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -60,11 +62,20 @@ class PeakMemory(threading.Thread):
 
 
 def tarn(binary, home, memory):
-    import subprocess
     os.makedirs(home)
     p = subprocess.Popen([binary, "cluster", "--listen", "127.0.0.1:0", "--home", home, "--memory", memory], stdout=subprocess.PIPE,
                          stderr=open(home + "/stderr.log", "wb"), text=True)
     return p, p.stdout.readline().split()[-1]
+
+
+def in_duckdb(statement: str, spill: str, memory: str):
+    """Seconds and peak memory in MB of a statement in a process of its own."""
+    program = ("import duckdb, resource, sys, time\n"
+               "db = duckdb.connect(config={'memory_limit': sys.argv[3], 'temp_directory': sys.argv[2]})\n"
+               "begin = time.perf_counter(); db.execute(sys.argv[1]).fetchall()\n"
+               "print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)")
+    seconds, peak = subprocess.run([sys.executable, "-c", program, statement, spill, memory], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(seconds), float(peak)
 
 
 def main():
@@ -84,27 +95,36 @@ def main():
         rows = make_input(work + "/in", int(a.gigabytes * 1e9))
         size = sum(os.path.getsize(f) for f in glob.glob(work + "/in/*.parquet"))
         print(f"{size / 1e9:.1f} GB, {rows:,} rows made in {time.perf_counter() - begin:.0f} s", file=sys.stderr, flush=True)
-        server, remote = tarn(a.tarn, work + "/home", a.memory)
-        spark = SparkSession.builder.remote(remote).create()
-        spark.read.parquet(work + "/in").createOrReplaceTempView("big")
-        lines = [f"{size / 1e9:.1f} GB of Parquet ({rows:,} rows), `--memory {a.memory}`, {os.cpu_count()} cores", "",
-                 "| work | seconds | peak resident memory |", "|---|---|---|"]
+        lines = [f"{size / 1e9:.1f} GB of Parquet ({rows:,} rows), limit {a.memory}, {os.cpu_count()} cores", "",
+                 "| work | Tarn | peak resident memory | DuckDB | peak resident memory |", "|---|---|---|---|---|"]
+        groups = "select group_key, count(*) n, sum(id) ids, max(text_key) t, sum(amount) s from {} group by group_key"
 
-        def measured(name, work_of):
+        def measured(name, work_of, statement):
+            nonlocal server, spark
+            server, remote = tarn(a.tarn, f"{work}/home{len(lines)}", a.memory)
+            spark = SparkSession.builder.remote(remote).create()
+            spark.read.parquet(work + "/in").createOrReplaceTempView("big")
             watch = PeakMemory(server.pid)
             watch.start()
             begin = time.perf_counter()
             answer = work_of()
             seconds = time.perf_counter() - begin
             watch.ended.set()
-            lines.append(f"| {name} | {seconds:.0f} | {watch.peak:,.0f} MB |")
+            spark.stop()
+            tpch.stop(server)
+            server = spark = None
+            peer_seconds, peer_peak = in_duckdb(statement, work + "/spill", a.memory)
+            lines.append(f"| {name} | {seconds:.0f} s | {watch.peak:,.0f} MB | {peer_seconds:.0f} s | {peer_peak:,.0f} MB |")
             print(lines[-1], file=sys.stderr, flush=True)
             return answer
 
-        got = measured("aggregation into 5 M groups: counts, sums, greatest text", lambda: spark.sql(
-            "select count(*), sum(n), sum(ids), count(t) from (select group_key, count(*) n, sum(id) ids, max(text_key) t, sum(amount) s from big group by group_key)").collect()[0])
+        counts = f"select count(*), sum(n), sum(ids), count(t) from ({groups})"
+        files = f"read_parquet('{work}/in/*.parquet')"
+        got = measured("aggregation into 5 M groups: counts, sums, greatest text", lambda: spark.sql(counts.format("big")).collect()[0], counts.format(files))
         assert got[1] == rows and got[2] == rows * (rows - 1) // 2 and got[3] == got[0], got
-        measured("sort of all rows, written as Parquet", lambda: spark.sql("select * from big order by sort_key, id").write.parquet(work + "/out"))
+        measured("sort of all rows, written as Parquet", lambda: spark.sql("select * from big order by sort_key, id").write.parquet(work + "/out"),
+                 f"copy (select * from {files} order by sort_key, id) to '{work}/peer.parquet' (format parquet)")
+        os.remove(work + "/peer.parquet")
         # Files are numbered in the order of their rows.
         db = duckdb.connect(config={"memory_limit": "2GB"})
         last, count = None, 0
