@@ -6,12 +6,12 @@
 {home}: the home; {ca}: with --tls, the certificate that clients must trust (also in REQUESTS_CA_BUNDLE, SSL_CERT_FILE and gRPC's variable).
 """
 import argparse
+import functools
 import os
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
+
+from with_cluster import run_with
 
 
 def make_certificate(folder: str) -> tuple[str, str]:
@@ -56,38 +56,16 @@ def main() -> int:
         ca, key = make_certificate(home)
         arguments += ["--tls-cert", ca, "--tls-key", key]
         environment.update(REQUESTS_CA_BUNDLE=ca, SSL_CERT_FILE=ca, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=ca)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # the workspace ends with us
-    log = os.path.join(home, "stderr.log")
-    with open(log, "wb") as err:
-        server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=err, text=True, env={"PYSPARK_PYTHON": sys.executable, **os.environ})
-    try:
-        line = server.stdout.readline().strip()
-        if not line.startswith("tarn server ready http"):
-            print(f"the workspace did not start (said {line!r}); see {log}", file=sys.stderr)
-            return 1
-        host = line.split()[-1]
+
+    def command_of(host: str) -> list:
         if a.tls:
             host = host.replace("127.0.0.1", "localhost")
         with open(os.path.join(home, "admin-token"), encoding="ascii") as f:
             token = f.read().strip()
         words = {"{host}": host, "{token}": token, "{home}": home, "{ca}": ca}
-        for word, value in words.items():
-            command = [c.replace(word, value) for c in command]
-        rc = subprocess.run(command, env=environment).returncode
-        if server.poll() is not None:
-            print(f"the workspace died with status {server.returncode}", file=sys.stderr)
-            rc = rc or 1
-        return rc
-    finally:
-        if server.poll() is None:
-            server.send_signal(signal.SIGTERM)
-            try:
-                if server.wait(60):
-                    print(f"the workspace ended with status {server.returncode}", file=sys.stderr)
-            except subprocess.TimeoutExpired:
-                server.kill()
-        if not a.keep_home:
-            shutil.rmtree(home, ignore_errors=True)
+        return [functools.reduce(lambda text, word: text.replace(word, words[word]), words, c) for c in command]
+
+    return run_with("server", arguments, home, bool(a.keep_home), command_of, environment)
 
 
 if __name__ == "__main__":
