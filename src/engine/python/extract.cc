@@ -46,13 +46,6 @@ bool plan_has_functions(const PlanPtr& plan) {
   return found;
 }
 
-bool refers_outside(const Expression& e) {
-  return plan::any_of(e, [](const Expression& x) {
-    auto* ref = plan::try_as<plan::AttributeRef>(x);
-    return ref && ref->outer;
-  });
-}
-
 std::set<plan::ExprId> references(const Expression& e) {
   std::set<plan::ExprId> ids;
   plan::any_of(e, [&](const Expression& x) {
@@ -746,6 +739,13 @@ class Extractor {
 };
 
 }  // namespace
+
+bool refers_outside(const Expression& e) {
+  return plan::any_of(e, [](const Expression& x) {
+    auto* ref = plan::try_as<plan::AttributeRef>(x);
+    return ref && ref->outer;
+  });
+}
 
 PlanPtr extract(const PlanPtr& plan, const plan::SessionConf& conf) {
   if (!plan_has_functions(plan)) return plan;

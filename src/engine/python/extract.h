@@ -12,4 +12,7 @@ namespace tarn::engine::python_functions {
 // function's result go below the functions. Throws SparkError for places where Spark allows none.
 plan::PlanPtr extract(const plan::PlanPtr& plan, const plan::SessionConf& conf);
 
+// Whether an expression takes a column of the query around it.
+bool refers_outside(const plan::Expression& e);
+
 }  // namespace tarn::engine::python_functions

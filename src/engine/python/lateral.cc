@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/spark_error.h"
+#include "engine/python/extract.h"
 #include "plan/function.h"
 #include "plan/session_conf.h"
 #include "python/eval_type.h"
@@ -21,12 +22,6 @@ namespace eval = python::eval_type;
 
 namespace {
 
-bool refers_outside(const Expression& e) {
-  return plan::any_of(e, [](const Expression& x) {
-    auto* ref = plan::try_as<plan::AttributeRef>(x);
-    return ref && ref->outer;
-  });
-}
 const UserFunction* table_function(const plan::LogicalPlan& p) {
   auto* g = plan::try_as<plan::Generate>(p);
   auto* f = g ? plan::try_as<UserFunction>(*g->generator) : nullptr;
