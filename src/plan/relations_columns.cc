@@ -426,7 +426,7 @@ PlanPtr Analyzer::transpose(const sc::Transpose& t) {
   std::optional<DataType> type;
   for (const auto& a : child->output) {
     if (a.id == ref->id) continue;
-    auto common = type ? common_type(*type, a.type, conf_.ansi()) : a.type;
+    auto common = type ? tightest_type(*type, a.type, true) : a.type;
     if (!common) throw analysis_error("TRANSPOSE_NO_LEAST_COMMON_TYPE", {{"dt1", quote_sql(type->sql())}, {"dt2", quote_sql(a.type.sql())}});
     type = common;
     rest.push_back(a);

@@ -181,3 +181,12 @@ def test_an_error_raised_in_a_branch_is_raised(spark, sql):
     with pytest.raises(PySparkException, match="no") as caught:
         spark.sql(sql).collect()
     assert caught.value.getCondition() == "USER_RAISED_EXCEPTION"
+
+
+def test_transpose_mixes_no_types(spark):
+    frame = spark.createDataFrame([("x", "y", 1), ("z", "w", 2)], "a string, b string, c bigint")
+    assert frame.select("a", "b").transpose().collect() == [("b", "y", "w")]
+    assert frame.select("a", "c").transpose().schema.simpleString() == "struct<key:string,x:bigint,z:bigint>"
+    with pytest.raises(AnalysisException) as error:
+        frame.transpose().collect()
+    assert error.value.getCondition() == "TRANSPOSE_NO_LEAST_COMMON_TYPE"
