@@ -6,6 +6,7 @@
 
 #include "base/io_error.h"
 #include "base/spark_error.h"
+#include "duckdb/common/types/value.hpp"
 #include "engine/datetime_format.h"
 #include "engine/datetime_parse.h"
 #include "engine/type_mapping.h"
