@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "duckdb/common/types.hpp"
 #include "base/spark_error.h"
 
 namespace tarn::engine {
