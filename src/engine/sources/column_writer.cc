@@ -40,6 +40,7 @@ ColumnWriter::ColumnWriter(const plan::DataType& type, const CsvOptions& options
     case TypeId::kYearMonthInterval: write_ = &ColumnWriter::write_year_month; break;
     case TypeId::kCalendarInterval: write_ = &ColumnWriter::write_calendar; break;
     case TypeId::kNull: write_ = &ColumnWriter::write_void; break;
+    case TypeId::kVariant: throw not_built("reading VARIANT from CSV");
     default: throw SparkError(ErrorKind::kUnsupported, "UNSUPPORTED_DATATYPE", {{"typeName", "\"" + type.sql() + "\""}});
   }
 }

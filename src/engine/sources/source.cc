@@ -52,6 +52,7 @@ void check_duplicates(const DataType& schema, bool case_sensitive) {
 }
 
 bool supported(const std::string& format, const DataType& t) {
+  if (t.id() == TypeId::kCalendarInterval) return false;
   if (format == "csv") return !t.is_nested() && t.id() != TypeId::kGeometry && t.id() != TypeId::kGeography;
   if (format == "json" || format == "xml") {
     if (t.id() == TypeId::kStruct) {
