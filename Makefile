@@ -12,7 +12,7 @@ export CCACHE_NOHASHDIR := 1
 help:
 	@echo "make run          set up, build, start Tarn and run the main job, alone and in a workspace (examples/workshop)"
 	@echo "make test         set up, build and run all tests"
-	@echo "make test-spark   the main job on Apache Spark as a cluster of the workspace, every table compared (needs Java; downloads Spark)"
+	@echo "make test-spark   the main job on Apache Spark as a cluster of the workspace, every table compared (needs Java; downloads Spark; MASTER=standalone|yarn)"
 	@echo "make check-server CHECK='command with {host} {token}'   on a fresh workspace (SERVER_OPTIONS=--tls or --azure)"
 	@echo "make build        the program at build/release/bin/tarn (PRESET=dev|asan|tsan for others)"
 	@echo "make conformance  Spark's golden SQL files and PySpark's Connect tests against a fresh cluster"
@@ -35,7 +35,7 @@ test: build
 	@bash tools/test.sh build/$(PRESET)
 
 test-spark: build
-	@bash tools/test_spark.sh build/$(PRESET)/bin/tarn
+	@bash tools/test_spark.sh build/$(PRESET)/bin/tarn $(MASTER)
 
 check-server: build
 	@$(PYTHON) tools/with_server.py $(SERVER_OPTIONS) build/$(PRESET)/bin/tarn -- bash -c '$(CHECK)'

@@ -2,15 +2,18 @@
 """Runs the main job on a cluster of either kind of one workspace and compares every table, read by deltalake; then each kind reads what the other wrote,
 by path and by name.
 
-    compare_kinds.py --host URL --token TOKEN --home WORKSPACE_HOME --spark-home SPARK
+    compare_kinds.py --host URL --token TOKEN --home WORKSPACE_HOME --spark-home SPARK [--master local|standalone|yarn]
 """
 import argparse
 import datetime
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
+
+from masters import MASTERS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LAYERS = {"bronze": ("flights", "weather", "planes", "airports", "airlines"), "silver": ("flights", "weather"), "gold": ("daily", "carriers")}
@@ -64,17 +67,24 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("host", "token", "home", "spark-home"):
         p.add_argument("--" + name, required=True)
+    p.add_argument("--master", choices=MASTERS, default="local")
     a = p.parse_args()
+    with tempfile.TemporaryDirectory() as work, MASTERS[a.master](a.spark_home, work) as (conf, environment):
+        return compare(a, conf, environment)
+
+
+def compare(a, conf: dict[str, str], environment: dict[str, str]) -> int:
     from databricks.sdk import WorkspaceClient
     from pyspark.sql.connect.session import SparkSession
 
     w = WorkspaceClient(host=a.host, token=a.token)
     port = urllib.parse.urlsplit(a.host).port
-    kinds = {"tarn": {}, "spark": {"tarn.cluster.kind": "spark", "tarn.spark.home": a.spark_home}}
+    kinds = {"tarn": {}, "spark": {"tarn.cluster.kind": "spark", "tarn.spark.home": a.spark_home, **conf}}
     clusters, directories = {}, {}
     for kind, conf in kinds.items():
-        print(f"== a cluster of the kind {kind}", flush=True)
-        clusters[kind] = w.clusters.create(cluster_name=kind, spark_version="17.3.x-scala2.13", num_workers=0, spark_conf=conf).result(timeout=datetime.timedelta(minutes=6)).cluster_id
+        print(f"== a cluster of the kind {kind}" + (f" on {conf['spark.master']}" if "spark.master" in conf else ""), flush=True)
+        clusters[kind] = w.clusters.create(cluster_name=kind, spark_version="17.3.x-scala2.13", num_workers=0, spark_conf=conf,
+                                         spark_env_vars=environment if kind == "spark" else {}).result(timeout=datetime.timedelta(minutes=6)).cluster_id
 
     def remote(kind):
         return f"sc://localhost:{port}/;token={a.token};x-databricks-cluster-id={clusters[kind]}"
