@@ -1,5 +1,6 @@
 #include "clusters/grpc_router.h"
 
+#include <google/rpc/status.pb.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
@@ -10,10 +11,12 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "base/spark_error.h"
 
 namespace tarn::clusters {
 namespace {
@@ -31,6 +34,22 @@ std::string header(const grpc::GenericCallbackServerContext& context, const char
 bool is_hop_header(const std::string& name) {
   return name.empty() || name[0] == ':' || name == "user-agent" || name == "authorization" || name == kClusterHeader || name == kUserHeader || name == "te" ||
          name == "content-type" || name.starts_with("grpc-");
+}
+
+// Calls about what a session has left in a cluster: there is nothing of it in one that does not run, and none is started for them. A client's last
+// ReleaseExecute may well come after the cluster was ended.
+bool is_about_a_session(const std::string& method) {
+  static const std::set<std::string> names = {"ReattachExecute", "ReleaseExecute", "ReleaseSession", "Interrupt", "FetchErrorDetails", "GetStatus", "CloneSession"};
+  return names.contains(method.substr(method.rfind('/') + 1));
+}
+
+// PySpark runs its operation again when it reads the condition in the details of the status.
+grpc::Status no_session(const std::string& cluster) {
+  SparkError error(ErrorKind::kSpark, "INVALID_HANDLE.SESSION_NOT_FOUND", {{"handle", "of a session of cluster " + cluster + ", which does not run,"}});
+  google::rpc::Status details;
+  details.set_code(grpc::StatusCode::INTERNAL);
+  details.set_message(error.message());
+  return {grpc::StatusCode::INTERNAL, error.message(), details.SerializeAsString()};
 }
 
 }  // namespace
@@ -219,6 +238,7 @@ void GrpcRouter::Impl::Downstream::begin() {
   auto running = impl_.supervisor.running_endpoint(id);
   std::string why;
   if (!impl_.hooks.may_use(*caller, id, !running, &why)) return finish({grpc::StatusCode::PERMISSION_DENIED, why});
+  if (!running && is_about_a_session(context_->method())) return finish(no_session(id));
   cluster_ = id;
   user_ = caller->name;
   impl_.supervisor.begin_use(id);

@@ -225,3 +225,31 @@ def test_a_cluster_that_is_terminated_does_not_wait_for_its_queries(server):
         for _ in call:
             pass
     channel.close()
+
+
+def test_calls_about_a_session_do_not_start_a_cluster(server):
+    from databricks.sdk.service.compute import State
+    from pyspark.sql.connect.proto import base_pb2 as pb
+
+    w = server.w
+    cluster = w.clusters.create(cluster_name="ended", spark_version=w.clusters.spark_versions().versions[0].key, num_workers=0).result(timeout=timedelta(seconds=60)).cluster_id
+    spark = session(server, cluster)
+    assert spark.range(3).count() == 3
+    w.clusters.delete(cluster).result(timeout=timedelta(seconds=60))
+    of = {"session_id": spark.session_id, "user_context": pb.UserContext(user_id="x")}
+    operation = str(uuid.uuid4())
+    channel, calls, metadata = stub(server, cluster)
+    for call in (lambda: calls.ReleaseExecute(pb.ReleaseExecuteRequest(operation_id=operation, release_all=pb.ReleaseExecuteRequest.ReleaseAll(), **of), metadata=metadata),
+                 lambda: list(calls.ReattachExecute(pb.ReattachExecuteRequest(operation_id=operation, **of), metadata=metadata)),
+                 lambda: calls.Interrupt(pb.InterruptRequest(interrupt_type=pb.InterruptRequest.INTERRUPT_TYPE_ALL, **of), metadata=metadata),
+                 lambda: calls.ReleaseSession(pb.ReleaseSessionRequest(**of), metadata=metadata)):
+        with pytest.raises(grpc.RpcError) as e:
+            call()
+        assert e.value.code() == grpc.StatusCode.INTERNAL and "[INVALID_HANDLE.SESSION_NOT_FOUND]" in e.value.details() and cluster in e.value.details()
+    channel.close()
+    assert w.clusters.get(cluster).state == State.TERMINATED
+    spark.stop()
+    assert w.clusters.get(cluster).state == State.TERMINATED
+    again = session(server, cluster)
+    assert again.range(4).count() == 4   # this one does
+    again.stop()
