@@ -1,14 +1,20 @@
 """Python functions of a real client: every kind, its types and nulls. Expected values are Spark's."""
 import datetime
 import decimal
+import pickle
+import threading
+import types
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyspark.errors import ParseException, PythonException
+from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql import Row, Window
 from pyspark.sql import functions as F
 from pyspark.sql.functions import arrow_udf, pandas_udf, udf
-from pyspark.sql.types import (ArrayType, DateType, DecimalType, DoubleType, IntegerType, LongType, MapType, StringType, StructField, StructType,
+from pyspark.sql.types import (ArrayType, DateType, DecimalType, DoubleType, FloatType, IntegerType, LongType, MapType, StringType, StructField, StructType,
                                TimestampType)
 
 
@@ -463,3 +469,43 @@ def test_metadata_of_columns_and_barriers(spark):
             yield pd.DataFrame({"said": [",".join(said)], "n": [len(b)], "tasks": [len(context.getTaskInfos())]})
 
     assert values(spark.range(10).mapInPandas(gather, "said string, n int, tasks int", barrier=True)) == [("here", 10, 1)]
+
+
+def test_models_predict_in_batches(spark):
+    def sums():
+        def predict(inputs: np.ndarray) -> np.ndarray:
+            assert inputs.ndim == 2 and len(inputs) <= 3
+            return inputs.sum(axis=1)
+        return predict
+
+    def pairs():
+        return lambda a, b: [{"sum": x + y, "both": np.array([x, y])} for x, y in zip(a, b)]
+
+    of_arrays = predict_batch_udf(sums, return_type=FloatType(), batch_size=3, input_tensor_shapes=[[2]])
+    rows = spark.range(5).select(of_arrays(F.array(F.col("id").cast("float"), F.lit(0.5).cast("float"))).alias("p")).collect()
+    assert [r.p for r in rows] == [0.5, 1.5, 2.5, 3.5, 4.5]
+    of_columns = predict_batch_udf(pairs, return_type=StructType().add("sum", DoubleType()).add("both", ArrayType(DoubleType())), batch_size=2)
+    rows = spark.range(3).select(of_columns(F.col("id").cast("double"), F.lit(1.0)).alias("p")).collect()
+    assert [(r.p.sum, r.p.both) for r in rows] == [(1.0, [0.0, 1.0]), (2.0, [1.0, 1.0]), (3.0, [2.0, 1.0])]
+
+
+@pytest.mark.parametrize("use_arrow", [False, True])
+def test_another_python_at_the_client_is_named(spark, monkeypatch, use_arrow):
+    with monkeypatch.context() as m:
+        m.setattr("pyspark.sql.connect.udf.sys", types.SimpleNamespace(version_info=(3, 1, 4)))
+        plan = spark.range(1).select(F.udf(lambda v: v, "bigint", useArrow=use_arrow)("id"))
+    with pytest.raises(PythonException, match=r"\[PYTHON_VERSION_MISMATCH\] Python in worker has different version: 3\.\d+ than that in driver: 3\.1"):
+        plan.collect()
+    assert spark.range(1).select(F.udf(lambda v: v, "bigint", useArrow=use_arrow)("id")).first()[0] == 0
+
+
+def test_functions_of_other_languages_are_refused_as_by_spark(spark):
+    with pytest.raises(ParseException, match="Operation not allowed: Unsupported language for user defined functions: PYTHON"):
+        spark.sql("CREATE FUNCTION plus_one(x INT) RETURNS INT LANGUAGE PYTHON RETURN x + 1")
+
+
+def test_what_cannot_be_pickled_is_refused_by_the_client(spark):
+    lock = threading.Lock()
+    with pytest.raises(pickle.PicklingError, match="cannot pickle '_thread.lock' object"):
+        spark.range(1).select(F.udf(lambda v: lock and v, "bigint")("id")).collect()
+    assert spark.range(1).select(F.udf(lambda v: v, "bigint")("id")).first()[0] == 0
