@@ -462,6 +462,11 @@ std::string pivot_name(const ExprPtr& value) {
     for (size_t i = 1; i < c->children.size(); i += 2) out += (i > 1 ? ", " : "") + pivot_name(c->children[i]);
     return out + "}";
   }
+  if (auto* c = try_as<Call>(*value); c && c->name == "array") {
+    std::string out = "[";
+    for (size_t i = 0; i < c->children.size(); ++i) out += (i ? ", " : "") + pivot_name(c->children[i]);
+    return out + "]";
+  }
   if (value->kind == ExprKind::kCast) return pivot_name(value->children[0]);
   return pretty_sql(*value);
 }

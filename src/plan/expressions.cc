@@ -333,6 +333,7 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
       return found_column(found, parts, false);
     }
   }
+  if (auto f = literal_function(parts)) return f;
   if (env.lateral && !parts.empty()) {
     std::optional<Attribute> hit;
     int hits = 0;
@@ -362,7 +363,6 @@ ExprPtr Analyzer::column(const Parts& parts, Env& env) {
   if (env.block && env.block->grouping_sets && parts.size() == 1)
     for (const auto& g : env.block->groupings)
       if (g->kind != ExprKind::kAttribute && same_name(pretty_sql(*g), parts[0], case_sensitive_)) return g;
-  if (auto f = literal_function(parts)) return f;
   // Correlation reaches one query outward.
   if (env.scope && env.scope->outer()) {
     auto found = env.scope->outer()->find(parts);

@@ -296,6 +296,7 @@ std::string sql_name(const TypeSpec& s) {
 std::optional<DataType> implicit_cast(const DataType& from, const TypeSpec& spec, bool ansi) {
   const TypeSpec& s = spec.kind == Kind::kVariable && !spec.parts.empty() ? spec.parts[0] : spec;
   if (accepts(s, from)) return from;
+  if (from.id() == TypeId::kTime && s.kind == Kind::kAnyTimestamp) return std::nullopt;   // it has no date
   const bool atomic_target = s.kind == Kind::kConcrete && s.type.id() != TypeId::kCalendarInterval && s.type.id() != TypeId::kVariant &&
                              s.type.id() != TypeId::kNull;
   auto nested = [&]() -> std::optional<DataType> {

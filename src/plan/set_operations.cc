@@ -61,7 +61,7 @@ PlanPtr Analyzer::make_set_operation(SetOperationType type, bool all, std::vecto
       }
       lists[i].push_back(std::move(ref));
     }
-    Attribute a = children[0]->output[k];
+    Attribute a = to_attribute(*lists[0].back());   // a cast column has no metadata
     a.id = next_expr_id();
     a.duplicate_of = 0;
     a.type = *t;

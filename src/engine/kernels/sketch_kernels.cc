@@ -240,13 +240,15 @@ template <class T> void register_tuple(Kernels& k) {
     k.scalar<Bytes(Bytes, Bytes, Text, Text)>(name(theta ? "spark_tuple_intersection_theta" : "spark_tuple_intersection").c_str(),
                                               [second](std::string_view a, std::string_view b, std::string_view mode_name, std::string_view f) {
                                                 SummaryMode mode = mode_named(mode_name, f);
-                                                auto s = intersect(tuple_of<T>(a, f), second(b, mode, f), joiner<T>(mode));
+                                                auto left = tuple_of<T>(a, f);   // what is wrong with the first is said first
+                                                auto s = intersect(left, second(b, mode, f), joiner<T>(mode));
                                                 order_as_table(s);
                                                 return write_tuple(s);
                                               });
     k.scalar<Bytes(Bytes, Bytes, Text)>(name(theta ? "spark_tuple_difference_theta" : "spark_tuple_difference").c_str(),
                                         [second](std::string_view a, std::string_view b, std::string_view f) {
-                                          return write_tuple(subtract(tuple_of<T>(a, f), second(b, SummaryMode::kSum, f)));
+                                          auto left = tuple_of<T>(a, f);
+                                          return write_tuple(subtract(left, second(b, SummaryMode::kSum, f)));
                                         });
   }
 }

@@ -65,7 +65,10 @@ std::string unbase64(std::string_view s) {
 bool is_base64(std::string_view s) {
   size_t symbols = 0, pads = 0;
   for (char c : s) {
-    if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f') continue;
+    if (c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f')) {   // Character.isWhitespace
+      if (pads) return false;
+      continue;
+    }
     if (c == '=') { if (++pads > 2) return false; continue; }
     if (base64_digit(c) < 0 || pads) return false;
     ++symbols;

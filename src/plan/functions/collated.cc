@@ -32,7 +32,7 @@ const std::unordered_map<std::string_view, Collated>& table() {
       if (!text.empty()) c.lowering = lower_as(name, text, kind);
       return c;
     };
-    for (const char* name : {"concat_ws", "repeat", "right", "soundex", "quote", "mask", "format_string", "make_valid_utf8", "validate_utf8",
+    for (const char* name : {"concat_ws", "repeat", "right", "quote", "mask", "format_string", "make_valid_utf8", "validate_utf8",
                              "try_validate_utf8", "sentences", "conv", "hex"})
       add(name, 1, "");
     // searching

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "plan/collation.h"
 #include "plan/functions/entry.h"
@@ -107,7 +108,12 @@ std::optional<int64_t> constant_integer(const Expression& e) {
     if (const auto* v = std::get_if<int64_t>(&l->value.v)) return *v;
     return std::nullopt;
   }
-  if (const auto* x = try_as<Cast>(e); x && e.type.is_integral()) return constant_integer(*e.children[0]);
+  if (const auto* x = try_as<Cast>(e); x && e.type.is_integral()) {
+    const auto* l = try_as<Literal>(*e.children[0]);
+    const auto* v = l ? std::get_if<double>(&l->value.v) : nullptr;
+    if (v && std::abs(*v) < 9e15) return static_cast<int64_t>(*v);
+    return constant_integer(*e.children[0]);
+  }
   if (const auto* x = try_as<Call>(e); x && e.children.size() == 1 && (x->name == "negative" || x->name == "-" || x->name == "+" || x->name == "positive")) {
     auto v = constant_integer(*e.children[0]);
     return v && (x->name == "negative" || x->name == "-") ? -*v : v;

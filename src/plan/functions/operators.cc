@@ -423,6 +423,8 @@ ExprPtr subtract_rewrite(const CallContext& c, std::vector<ExprPtr>& args) {
     args[1] = make_cast(r, c.conf.ansi() ? DataType(TypeId::kDate) : DataType(TypeId::kDouble), c.mode);
     return subtract_rewrite(c, args);
   }
+  if (a.id() == TypeId::kTime && b.is_string()) return call(c, "subtract_times", {l, cast(r, a)}, "-");
+  if (a.is_string() && b.id() == TypeId::kTime) return call(c, "subtract_times", {cast(l, b), r}, "-");
   if (a.id() == TypeId::kTime && b.id() == TypeId::kTime) return call(c, "subtract_times", {l, r}, "-");
   return nullptr;
 }
@@ -458,7 +460,7 @@ TypedCall subtract_dates_rule(const CallContext& c, std::vector<ExprPtr>& args) 
 TypedCall subtract_timestamps_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   if (c.conf.flag("spark.sql.legacy.interval.enabled")) {
     static const FunctionEntry calendar{"subtract_timestamps", FunctionKind::kScalar, "",
-                                        "to_microseconds(spark_subtract_timestamps($1, $2, $tz))", kOp};
+                                        "to_microseconds(epoch_us($1) - epoch_us($2))", kOp};
     return {TypeId::kCalendarInterval, any_nullable(args), &calendar};
   }
   return {DataType(TypeId::kDayTimeInterval), any_nullable(args)};

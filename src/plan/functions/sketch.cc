@@ -67,12 +67,23 @@ TypedCall tuple_intersection_agg_rule(const CallContext& c, std::vector<ExprPtr>
   check_mode(c, args, 1);
   return {TypeId::kBinary, false};
 }
+// No implicit cast: of the type, or NULL.
+void expect_type(const CallContext& c, std::vector<ExprPtr>& args, size_t i, TypeId type) {
+  if (args[i]->type.id() == TypeId::kNull) args[i] = make_cast(args[i], type, c.mode);
+  else if (args[i]->type.id() != type) unexpected_input(c, args, i, quoted(type));
+}
+void expect_sketches(const CallContext& c, std::vector<ExprPtr>& args) {
+  for (size_t i = 0; i < 2; ++i) expect_type(c, args, i, TypeId::kBinary);
+}
 TypedCall tuple_union_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_sketches(c, args);
+  expect_type(c, args, 2, TypeId::kInt);
   check_tuple_size(c, args, 2);
   check_mode(c, args, 3);
   return {TypeId::kBinary, any_nullable(args)};
 }
 TypedCall tuple_intersection_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  expect_sketches(c, args);
   check_mode(c, args, 2);
   return {TypeId::kBinary, any_nullable(args)};
 }
@@ -286,7 +297,7 @@ TypedCall kll_lookup_rule(const CallContext& c, std::vector<ExprPtr>& args) {
 #define TOP_K_COMBINE "#spark_top_k_combine(struct_extract_at($1, 1), struct_extract_at($1, 2), struct_extract_at($1, 4), $2)#"
 
 const FunctionEntry kTable[] = {
-    aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($1), $2)", kNeverNull | kStrict, theta_rule),
+    aggregate("theta_sketch_agg", "(" THETA_KEY ", [int = 12]) -> @", "spark_theta_build(spark_sketch_key($k1), $2)", kNeverNull | kStrict, theta_rule),
     aggregate("theta_union_agg", "(binary, [int = 12]) -> @", "spark_theta_union_agg($1, $2)", kNeverNull, theta_rule),
     aggregate("theta_intersection_agg", "(binary) -> binary", "spark_theta_intersection_agg($1)", kNeverNull),
     scalar("theta_sketch_estimate", "(binary) -> long", "spark_theta_estimate($1)"),
@@ -320,7 +331,7 @@ const FunctionEntry kTable[] = {
 
 #define TUPLE(suffix, summary, total)                                                                                                         \
   aggregate("tuple_sketch_agg_" suffix, "(key: " THETA_KEY ", summary: " summary ", [lgNomEntries: int = 12], [mode: string = 'sum']) -> @",  \
-            "spark_tuple_build_" suffix "(spark_sketch_key($1), $2, $3, $4)", kNeverNull, tuple_build_rule),                                               \
+            "spark_tuple_build_" suffix "(spark_sketch_key($k1), $2, $3, $4)", kNeverNull, tuple_build_rule),                                               \
       aggregate("tuple_union_agg_" suffix, "(child: binary, [lgNomEntries: int = 12], [mode: string = 'sum']) -> @",                          \
                 "spark_tuple_union_agg_" suffix "($1, $2, $3)", kNeverNull, tuple_union_agg_rule),                                            \
       aggregate("tuple_intersection_agg_" suffix, "(child: binary, [mode: string = 'sum']) -> @",                                             \
@@ -329,13 +340,13 @@ const FunctionEntry kTable[] = {
       scalar("tuple_sketch_theta_" suffix, "(binary) -> double", "spark_tuple_theta_" suffix "($1, 'tuple_sketch_theta_" suffix "')"),        \
       scalar("tuple_sketch_summary_" suffix, "(binary, [string = 'sum']) -> @",                                                               \
              "spark_tuple_summary_" suffix "($1, $2, 'tuple_sketch_summary_" suffix "')", kNone, tuple_summary_rule<total>),                  \
-      scalar("tuple_union_" suffix, "(binary, binary, [int = 12], [string = 'sum']) -> @",                                                    \
+      scalar("tuple_union_" suffix, "(first: any, second: any, [lgNomEntries: any = 12], [mode: string = 'sum']) -> @",                                                    \
              "spark_tuple_union_" suffix "($1, $2, $3, $4, 'tuple_union_" suffix "')", kNone, tuple_union_rule),                              \
-      scalar("tuple_union_theta_" suffix, "(binary, binary, [int = 12], [string = 'sum']) -> @",                                              \
+      scalar("tuple_union_theta_" suffix, "(first: any, second: any, [lgNomEntries: any = 12], [mode: string = 'sum']) -> @",                                              \
              "spark_tuple_union_theta_" suffix "($1, $2, $3, $4, 'tuple_union_theta_" suffix "')", kNone, tuple_union_rule),                  \
-      scalar("tuple_intersection_" suffix, "(binary, binary, [string = 'sum']) -> @",                                                         \
+      scalar("tuple_intersection_" suffix, "(any, any, [string = 'sum']) -> @",                                                         \
              "spark_tuple_intersection_" suffix "($1, $2, $3, 'tuple_intersection_" suffix "')", kNone, tuple_intersection_rule),             \
-      scalar("tuple_intersection_theta_" suffix, "(binary, binary, [string = 'sum']) -> @",                                                   \
+      scalar("tuple_intersection_theta_" suffix, "(any, any, [string = 'sum']) -> @",                                                   \
              "spark_tuple_intersection_theta_" suffix "($1, $2, $3, 'tuple_intersection_theta_" suffix "')", kNone, tuple_intersection_rule), \
       scalar("tuple_difference_" suffix, "(binary, binary) -> binary", "spark_tuple_difference_" suffix "($1, $2, 'tuple_difference_" suffix "')"), \
       scalar("tuple_difference_theta_" suffix, "(binary, binary) -> binary",                                                                  \
