@@ -10,6 +10,7 @@
 #include "base/io_error.h"
 #include "base/xml.h"
 #include "storage/azure.h"
+#include "storage/flat_store.h"
 #include "storage/parallel.h"
 #include "storage/path.h"
 #include "storage/signing.h"
@@ -22,9 +23,9 @@ constexpr size_t kMaxBlocks = 50'000;
 constexpr size_t kUploadsAtOnce = 4;    // of one file
 constexpr size_t kRequestsAtOnce = 16;  // on the files of one directory
 
-class BlobStore : public AzureStore {
+class BlobStore : public FlatStore<AzureStore> {
  public:
-  explicit BlobStore(const AzureConfig& c) : AzureStore(c) {}
+  explicit BlobStore(const AzureConfig& c) : FlatStore<AzureStore>(c) {}
 
   std::vector<FileInfo> list(const std::string& directory, const std::string& from) override {
     ObjectUri u = ObjectUri::parse(directory);
@@ -83,29 +84,6 @@ class BlobStore : public AzureStore {
 
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
-  void rename(const std::string& from, const std::string& to) override {
-    require_same_store(from, to);
-    auto info = stat(from);
-    if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
-    if (!info->is_directory) {
-      copy(from, to);
-      remove_blob(from);
-      return;
-    }
-    InFlight copies(kRequestsAtOnce);
-    for (const auto& f : list_recursive(from)) copies.start([this, source = f.path, target = to + f.path.substr(from.size())] { copy(source, target); });
-    copies.wait();
-    remove_recursive(from);
-  }
-  bool renames_at_once() const override { return false; }
-
-  bool remove(const std::string& path) override {
-    auto info = stat(path);
-    if (!info) return false;
-    if (info->is_directory && !list(path, "").empty()) throw IoError(IoError::Kind::kOther, "cannot delete", path, "the directory is not empty");
-    return remove_blob(path);
-  }
-
   void remove_files(const std::vector<std::string>& paths) override {
     InFlight running(kRequestsAtOnce);
     for (const auto& p : paths) running.start([this, p] { remove_blob(p); });
@@ -121,17 +99,6 @@ class BlobStore : public AzureStore {
     std::sort(paths.rbegin(), paths.rend());
     remove_files(paths);
     remove_blob(path);
-  }
-
-  void make_directories(const std::string& path) override {
-    if (auto info = stat(path)) {
-      if (info->is_directory) return;
-      throw IoError(IoError::Kind::kAlreadyExists, "cannot make the directory", path, "a file has that name");
-    }
-    HttpRequest r = put_request(path);
-    r.set_header("x-ms-meta-hdi_isfolder", "true");
-    Answer a = send(std::move(r), "cannot make the directory", path);
-    if (!a.ok()) fail("cannot make the directory", path, a.response);
   }
 
   // ---- for the writer
@@ -162,6 +129,34 @@ class BlobStore : public AzureStore {
   }
 
  private:
+  void make_marker(const std::string& path) override {
+    HttpRequest r = put_request(path);
+    r.set_header("x-ms-meta-hdi_isfolder", "true");
+    Answer a = send(std::move(r), "cannot make the directory", path);
+    if (!a.ok()) fail("cannot make the directory", path, a.response);
+  }
+  void remove_marker(const std::string& path) override { remove_blob(path); }
+
+  void copy(const FileInfo& from, const std::string& to) override {
+    HttpRequest r = request("PUT", to);
+    HttpRequest source = request("GET", from.path);
+    std::string url = std::string(source.server.tls ? "https://" : "http://") + source.server.authority() + source.server.path + source.path;
+    if (c_.auth == AzureConfig::Auth::kSas) url += "?" + sas_query();
+    r.set_header("x-ms-copy-source", url);
+    if (c_.auth == AzureConfig::Auth::kOAuth) r.set_header("x-ms-copy-source-authorization", "Bearer " + token_.get());
+    Answer a = send(std::move(r), "cannot copy to", to);
+    if (!a.ok()) fail("cannot copy to", to, a.response);
+    // Within an account it is mostly done at once.
+    std::string status = a.response.header("x-ms-copy-status");
+    for (int wait_ms = 50; status == "pending"; wait_ms = std::min(wait_ms * 2, 2000)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+      Answer look = send(request("HEAD", to), "cannot copy to", to);
+      if (!look.ok()) fail("cannot copy to", to, look.response);
+      status = look.response.header("x-ms-copy-status");
+    }
+    if (!status.empty() && status != "success") throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the store says that the copy is " + status);
+  }
+
   HttpRequest put_request(const std::string& path) const {
     HttpRequest r = request("PUT", path);
     r.set_header("x-ms-blob-type", "BlockBlob");
@@ -219,26 +214,6 @@ class BlobStore : public AzureStore {
       marker = page > 1 ? xml->text_of("NextMarker") : "";
     } while (!marker.empty());
     return any;
-  }
-
-  void copy(const std::string& from, const std::string& to) {
-    HttpRequest r = request("PUT", to);
-    HttpRequest source = request("GET", from);
-    std::string url = std::string(source.server.tls ? "https://" : "http://") + source.server.authority() + source.server.path + source.path;
-    if (c_.auth == AzureConfig::Auth::kSas) url += "?" + sas_query();
-    r.set_header("x-ms-copy-source", url);
-    if (c_.auth == AzureConfig::Auth::kOAuth) r.set_header("x-ms-copy-source-authorization", "Bearer " + token_.get());
-    Answer a = send(std::move(r), "cannot copy to", to);
-    if (!a.ok()) fail("cannot copy to", to, a.response);
-    // Within an account it is mostly done at once.
-    std::string status = a.response.header("x-ms-copy-status");
-    for (int wait_ms = 50; status == "pending"; wait_ms = std::min(wait_ms * 2, 2000)) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
-      Answer look = send(request("HEAD", to), "cannot copy to", to);
-      if (!look.ok()) fail("cannot copy to", to, look.response);
-      status = look.response.header("x-ms-copy-status");
-    }
-    if (!status.empty() && status != "success") throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the store says that the copy is " + status);
   }
 };
 

@@ -12,6 +12,7 @@
 #include "base/io_error.h"
 #include "base/log.h"
 #include "base/spark_error.h"
+#include "storage/flat_store.h"
 #include "storage/oauth.h"
 #include "storage/parallel.h"
 #include "storage/path.h"
@@ -169,10 +170,10 @@ std::string text_of(const json& j, const char* name) {
   return it != j.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
-class GcsStore : public RestStore {
+class GcsStore : public FlatStore<RestStore> {
  public:
   explicit GcsStore(const GcsConfig& c)
-      : RestStore(c.limits), c_(c),
+      : FlatStore<RestStore>(c.limits), c_(c),
         token_(c.token_endpoint, [c] { return token_form(c); },
                c.auth == GcsConfig::Auth::kUser ? "it refuses fs.gs.auth.refresh.token" : "it refuses the key of the service account " + c.email) {}
 
@@ -236,31 +237,6 @@ class GcsStore : public RestStore {
 
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
-  void rename(const std::string& from, const std::string& to) override {
-    require_same_store(from, to);
-    auto info = stat(from);
-    if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
-    if (!info->is_directory) {
-      copy(from, to);
-      remove_object(from, ObjectUri::parse(from).key);
-      return;
-    }
-    InFlight copies(kRequestsAtOnce);
-    for (const auto& f : list_recursive(from)) copies.start([this, source = f.path, target = to + f.path.substr(from.size())] { copy(source, target); });
-    copies.wait();
-    remove_recursive(from);
-  }
-  bool renames_at_once() const override { return false; }
-
-  bool remove(const std::string& path) override {
-    auto info = stat(path);
-    if (!info) return false;
-    std::string key = ObjectUri::parse(path).key;
-    if (info->is_directory && !list(path, "").empty()) throw IoError(IoError::Kind::kOther, "cannot delete", path, "the directory is not empty");
-    remove_object(path, info->is_directory ? key + "/" : key);
-    return true;
-  }
-
   void remove_files(const std::vector<std::string>& paths) override {
     InFlight running(kRequestsAtOnce);
     for (const auto& p : paths) running.start([this, p] { remove_object(p, ObjectUri::parse(p).key); });
@@ -275,15 +251,6 @@ class GcsStore : public RestStore {
     InFlight running(kRequestsAtOnce);
     for (const auto& k : keys) running.start([this, path, k] { remove_object(path, k); });
     running.wait();
-  }
-
-  void make_directories(const std::string& path) override {
-    ObjectUri u = ObjectUri::parse(path);
-    if (auto info = stat(path)) {
-      if (info->is_directory) return;
-      throw IoError(IoError::Kind::kAlreadyExists, "cannot make the directory", path, "a file has that name");
-    }
-    put(path, u.key + "/", "");
   }
 
   // ---- for the writer
@@ -385,6 +352,25 @@ class GcsStore : public RestStore {
   }
 
  protected:
+  void make_marker(const std::string& path) override { put(path, ObjectUri::parse(path).key + "/", ""); }
+  void remove_marker(const std::string& path) override { remove_object(path, ObjectUri::parse(path).key + "/"); }
+
+  void copy(const FileInfo& from, const std::string& to) override {
+    std::string token;
+    do {
+      HttpRequest r = request("POST", from.path);
+      r.path += "/rewriteTo/b/" + percent_encode(c_.bucket) + "/o/" + percent_encode(ObjectUri::parse(to).key);
+      if (!token.empty()) r.query.emplace_back("rewriteToken", token);
+      Answer a = send(std::move(r), "cannot copy to", to);
+      if (!a.ok()) fail("cannot copy to", to, a.response);
+      auto j = json::parse(a.response.body, nullptr, false);
+      if (!j.is_object()) throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the answer is not one of Google Cloud Storage");
+      bool done = j.value("done", true);
+      token = done ? "" : text_of(j, "rewriteToken");
+      if (!done && token.empty()) throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the store has not ended the copy");
+    } while (!token.empty());
+  }
+
   HttpRequest request(const std::string& method, const std::string& path) const override {
     HttpRequest r = bucket_request(method);
     r.path += "/" + percent_encode(ObjectUri::parse(path).key);
@@ -500,22 +486,6 @@ class GcsStore : public RestStore {
     r.path += "/" + percent_encode(key);
     Answer a = send(std::move(r), "cannot delete", path);
     if (!a.ok() && a.response.status != 404) fail("cannot delete", path, a.response);
-  }
-
-  void copy(const std::string& from, const std::string& to) {
-    std::string token;
-    do {
-      HttpRequest r = request("POST", from);
-      r.path += "/rewriteTo/b/" + percent_encode(c_.bucket) + "/o/" + percent_encode(ObjectUri::parse(to).key);
-      if (!token.empty()) r.query.emplace_back("rewriteToken", token);
-      Answer a = send(std::move(r), "cannot copy to", to);
-      if (!a.ok()) fail("cannot copy to", to, a.response);
-      auto j = json::parse(a.response.body, nullptr, false);
-      if (!j.is_object()) throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the answer is not one of Google Cloud Storage");
-      bool done = j.value("done", true);
-      token = done ? "" : text_of(j, "rewriteToken");
-      if (!done && token.empty()) throw IoError(IoError::Kind::kOther, "cannot copy to", to, "the store has not ended the copy");
-    } while (!token.empty());
   }
 
   // Of an upload, as an answer of 308 says it: "bytes=0-1048575"; nothing if there is no such header.

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/spark_error.h"
 #include "base/xml.h"
+#include "storage/flat_store.h"
 #include "storage/parallel.h"
 #include "storage/path.h"
 #include "storage/rest_store.h"
@@ -22,7 +23,6 @@ constexpr size_t kMaxDelete = 1000;                  // keys of one request
 constexpr uint64_t kMaxCopy = uint64_t{5} << 30;     // of one request
 constexpr size_t kMaxParts = 10'000;
 constexpr size_t kUploadsAtOnce = 4;                 // of one file
-constexpr size_t kCopiesAtOnce = 16;                 // of one directory
 
 struct S3Config {
   std::string bucket;
@@ -128,9 +128,9 @@ S3Config config_of(const std::string& bucket, const Settings& settings) {
   return c;
 }
 
-class S3Store : public RestStore {
+class S3Store : public FlatStore<RestStore> {
  public:
-  explicit S3Store(const S3Config& c) : RestStore(c.limits), c_(c) {}
+  explicit S3Store(const S3Config& c) : FlatStore<RestStore>(c.limits), c_(c) {}
 
   std::vector<FileInfo> list(const std::string& directory, const std::string& from) override {
     ObjectUri u = ObjectUri::parse(directory);
@@ -190,38 +190,6 @@ class S3Store : public RestStore {
 
   std::unique_ptr<FileWriter> create(const std::string& path, bool unseen) override;
 
-  void rename(const std::string& from, const std::string& to) override {
-    require_same_store(from, to);
-    auto info = stat(from);
-    if (!info) throw IoError(IoError::Kind::kNotFound, "cannot rename", from, "no such file or directory");
-    if (!info->is_directory) {
-      copy(from, *info, to);
-      remove_files({from});
-      return;
-    }
-    InFlight copies(kCopiesAtOnce);
-    for (const auto& f : list_recursive(from)) {
-      copies.start([this, f, target = to + f.path.substr(from.size())] { copy(f.path, f, target); });
-    }
-    copies.wait();
-    remove_recursive(from);
-  }
-
-  bool renames_at_once() const override { return false; }
-
-  bool remove(const std::string& path) override {
-    auto info = stat(path);
-    if (!info) return false;
-    if (info->is_directory) {
-      auto children = list(path, "");
-      if (!children.empty()) throw IoError(IoError::Kind::kOther, "cannot delete", path, "the directory is not empty");
-      remove_keys(path, {ObjectUri::parse(path).key + "/"});
-    } else {
-      remove_keys(path, {ObjectUri::parse(path).key});
-    }
-    return true;
-  }
-
   void remove_files(const std::vector<std::string>& paths) override {
     std::vector<std::string> keys;
     for (const auto& p : paths) keys.push_back(ObjectUri::parse(p).key);
@@ -234,18 +202,6 @@ class S3Store : public RestStore {
     std::vector<std::string> keys{u.key};
     list_keys(path, u.key + "/", "", "", [&](const std::string& key, uint64_t, int64_t, const std::string&, bool) { keys.push_back(key); });
     remove_keys(path, keys);
-  }
-
-  void make_directories(const std::string& path) override {
-    ObjectUri u = ObjectUri::parse(path);
-    if (auto info = stat(path)) {
-      if (info->is_directory) return;
-      throw IoError(IoError::Kind::kAlreadyExists, "cannot make the directory", path, "a file has that name");
-    }
-    HttpRequest r = request("PUT", path);
-    r.path += "/";
-    Answer a = send(std::move(r), "cannot make the directory", path);
-    if (!a.ok()) fail("cannot make the directory", path, a.response);
   }
 
   HttpRequest request(const std::string& method, const std::string& path) const override {
@@ -301,6 +257,14 @@ class S3Store : public RestStore {
 
  private:
   friend class S3Writer;
+
+  void make_marker(const std::string& path) override {
+    HttpRequest r = request("PUT", path);
+    r.path += "/";
+    Answer a = send(std::move(r), "cannot make the directory", path);
+    if (!a.ok()) fail("cannot make the directory", path, a.response);
+  }
+  void remove_marker(const std::string& path) override { remove_keys(path, {ObjectUri::parse(path).key + "/"}); }
 
   bool is_directory(const std::string& path) {
     bool any = false;
@@ -381,8 +345,8 @@ class S3Store : public RestStore {
     }
   }
 
-  void copy(const std::string& from, const FileInfo& info, const std::string& to) {
-    std::string source = "/" + c_.bucket + "/" + percent_encode(ObjectUri::parse(from).key, "/");
+  void copy(const FileInfo& info, const std::string& to) override {
+    std::string source = "/" + c_.bucket + "/" + percent_encode(ObjectUri::parse(info.path).key, "/");
     if (info.size <= kMaxCopy) {
       HttpRequest r = request("PUT", to);
       r.set_header("x-amz-copy-source", source);
