@@ -16,31 +16,8 @@ import sys
 import tempfile
 import urllib.request
 
+from certificates import make_certificates
 from with_cluster import run_with
-
-
-def make_certificate(folder: str) -> tuple[str, str]:
-    """A certificate for localhost and what is below it, valid two days, and its key: PEM files."""
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    names = ["localhost", "vault.localhost", "tarnvault.vault.localhost", "tarnlake.dfs.localhost", "tarnlake.blob.localhost"]
-    certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
-                   .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=2))
-                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-                   .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256()))
-    files = os.path.join(folder, "certificate.pem"), os.path.join(folder, "key.pem")
-    for path, data in zip(files, (certificate.public_bytes(serialization.Encoding.PEM),
-                                  key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))):
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
-            f.write(data)
-    return files
 
 
 ACCOUNT, VAULT, TENANT = "tarnlake", "tarnvault", "00000000-0000-0000-0000-000000000000"
@@ -88,8 +65,8 @@ def main() -> int:
         a.tls = True
         arguments += ["--storage-account", ACCOUNT, "--tenant", TENANT]
     if a.tls:
-        ca, key = make_certificate(home)
-        arguments += ["--tls-cert", ca, "--tls-key", key]
+        ca, certificate, key = make_certificates(home)
+        arguments += ["--tls-cert", certificate, "--tls-key", key]
         environment.update(REQUESTS_CA_BUNDLE=ca, SSL_CERT_FILE=ca, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=ca)
 
     def command_of(host: str) -> list:

@@ -15,37 +15,15 @@ import signal
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "tools")]
 import run  # noqa: E402
+from certificates import make_certificates  # noqa: E402
 from store import Store  # noqa: E402
 
 ACCOUNT, FILE_SYSTEM, SCOPE, SECRET, MOUNT = "tarnlake", "lake", "workshop", "lake-key", "/mnt/workshop"
 HOST = f"{ACCOUNT}.dfs.core.windows.net"
 TENANT = "00000000-0000-0000-0000-000000000000"
-
-
-def make_certificate(directory: str) -> tuple[str, str]:
-    """A certificate for localhost, valid a week, and its key: PEM files."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=7))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .add_extension(x509.BasicConstraints(True, 0), True).sign(key, hashes.SHA256())
-    )
-    files = os.path.join(directory, "certificate.pem"), os.path.join(directory, "key.pem")
-    with open(files[0], "wb") as f:
-        f.write(certificate.public_bytes(serialization.Encoding.PEM))
-    with open(os.open(files[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
-        f.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return files
 
 
 class Workspace:
@@ -54,8 +32,8 @@ class Workspace:
     def __init__(self, tarn: str, directory: str):
         self.home, self.log = os.path.join(directory, "home"), os.path.join(directory, "server.log")
         os.makedirs(self.home)
-        self.certificate, key = make_certificate(directory)
-        command = [tarn, "server", "--listen", "localhost:0", "--home", self.home, "--tls-cert", self.certificate, "--tls-key", key,
+        self.certificate, certificate, key = make_certificates(directory)
+        command = [tarn, "server", "--listen", "localhost:0", "--home", self.home, "--tls-cert", certificate, "--tls-key", key,
                    "--storage-account", ACCOUNT, "--tenant", TENANT]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

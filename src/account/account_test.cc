@@ -18,6 +18,7 @@
 #include "account/shared_key.h"
 #include "account/store.h"
 #include "base/encoding.h"
+#include "base/hmac.h"
 #include "base/io_error.h"
 
 using namespace tarn;

@@ -6,6 +6,7 @@
 #include "account/error.h"
 #include "account/shared_key.h"
 #include "base/encoding.h"
+#include "base/hmac.h"
 
 namespace tarn::account {
 namespace {

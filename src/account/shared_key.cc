@@ -1,8 +1,6 @@
 #include "account/shared_key.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <map>
@@ -39,13 +37,6 @@ std::string canonical_query(const http::Request& request, bool plus_is_space) {
 }
 
 }  // namespace
-
-std::string hmac_sha256(std::string_view key, std::string_view text) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(text.data()), text.size(), out, &length);
-  return std::string(reinterpret_cast<char*>(out), length);
-}
 
 bool same_signature(std::string_view a, std::string_view b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
 

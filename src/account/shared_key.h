@@ -9,9 +9,6 @@
 
 namespace tarn::account {
 
-// HMAC-SHA256, 32 bytes.
-std::string hmac_sha256(std::string_view key, std::string_view text);
-
 // A decoded query. Requests whose query does not decode are refused before they come here (http::parse_target).
 using Query = std::vector<std::pair<std::string, std::string>>;
 

@@ -1,7 +1,6 @@
 #include "storage/signing.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <map>
 
 #include "base/encoding.h"
+#include "base/hmac.h"
 
 namespace tarn::storage {
 namespace {
@@ -32,13 +32,6 @@ std::string amz_date(int64_t now_ms) {
 }  // namespace
 
 std::string md5(std::string_view data) { return digest(EVP_md5(), data); }
-
-std::string hmac_sha256(std::string_view key, std::string_view data) {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), reinterpret_cast<const unsigned char*>(data.data()), data.size(), out, &n);
-  return {reinterpret_cast<char*>(out), n};
-}
 
 int64_t parse_store_time(const std::string& text) {
   if (auto ms = parse_http_date(text)) return *ms;

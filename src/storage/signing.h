@@ -7,7 +7,6 @@
 
 namespace tarn::storage {
 
-std::string hmac_sha256(std::string_view key, std::string_view data);  // 32 bytes
 std::string md5(std::string_view data);  // 16 bytes: Content-MD5, not for secrecy
 
 // "Fri, 24 May 2013 00:00:00 GMT" or "2013-05-24T00:00:00.123Z" as ms since the epoch, whole seconds (stores give the same time in both

@@ -1,20 +1,18 @@
 """A workspace with TLS under names of .localhost, for the stock Azure clients."""
-import datetime as dt
-import ipaddress
 import json
 import os
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
-from clusters import tarn_binary
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from clusters import ROOT, tarn_binary
+
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+from certificates import make_certificates  # noqa: E402
 
 ACCOUNT, VAULT, TENANT = "tarnlake", "tarnvault", "00000000-0000-0000-0000-000000000000"
 
@@ -29,35 +27,13 @@ def _look_up(host, *a, **k):
 socket.getaddrinfo = _look_up
 
 
-def make_certificates(folder):
-    """ca.pem, cert.pem and key.pem for the names that the tests use."""
-    now, ca_key, key = dt.datetime.now(dt.timezone.utc), ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tarn test CA")])
-
-    def builder(name, public_key, serial):
-        return (x509.CertificateBuilder().subject_name(name).issuer_name(ca_name).public_key(public_key).serial_number(serial)
-                .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=2)))
-    ca = (builder(ca_name, ca_key.public_key(), 1).add_extension(x509.BasicConstraints(True, None), True)
-          .add_extension(x509.KeyUsage(True, False, False, False, False, True, True, False, False), True)
-          .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False).sign(ca_key, hashes.SHA256()))
-    names = ["localhost", "vault.localhost", f"{VAULT}.vault.localhost", f"{ACCOUNT}.dfs.localhost", f"{ACCOUNT}.blob.localhost"]
-    cert = (builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key(), 2)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False).sign(ca_key, hashes.SHA256()))
-    for name, data in (("ca.pem", ca.public_bytes(serialization.Encoding.PEM)), ("cert.pem", cert.public_bytes(serialization.Encoding.PEM)),
-                       ("key.pem", key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))):
-        with open(os.path.join(folder, name), "wb") as f:
-            f.write(data)
-
-
 class AzureServer:
     """Principals: owner (an admin), reader (may read blobs, get and list secrets), nobody (no rights)."""
 
     def __init__(self, home, *options, env=None):
         self.home, self.env = str(home), {**os.environ, **(env or {})}
         os.makedirs(self.home, exist_ok=True)
-        make_certificates(self.home)
-        self.ca = os.path.join(self.home, "ca.pem")
+        self.ca = make_certificates(self.home).ca
         self.start(*options)
         self.owner, self.reader, self.nobody = (self.service_principal(n) for n in ("owner", "reader", "nobody"))
         admins = next(g for g in self.api("GET", "/api/2.0/preview/scim/v2/Groups")["Resources"] if g["displayName"] == "admins")
