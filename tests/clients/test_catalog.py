@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 pyspark = pytest.importorskip("pyspark.sql.connect.session")
-from pyspark.errors import AnalysisException  # noqa: E402
+from pyspark.errors import AnalysisException, PySparkException  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 
 TARN = os.environ.get("TARN_BIN", os.path.join(os.path.dirname(__file__), "..", "..", "build", "dev", "bin", "tarn"))
@@ -160,7 +160,26 @@ def test_partitions_of_a_file_table(spark):
     assert sorted(rows(spark.table("part"))) == [(2, 20), (3, 30), (7, 10)]
     spark.sql("ALTER TABLE part DROP PARTITION (p = 20)")
     assert sorted(rows(spark.table("part"))) == [(3, 30), (7, 10)]
+    spark.sql("ALTER TABLE part PARTITION (p = 30) RENAME TO PARTITION (p = 40)")
+    assert sorted(rows(spark.table("part"))) == [(3, 40), (7, 10)] and rows(spark.sql("SHOW PARTITIONS part")) == [("p=10",), ("p=40",)]
+    assert condition(lambda: spark.sql("ALTER TABLE part PARTITION (p = 10) RENAME TO PARTITION (p = 40)")) == "PARTITIONS_ALREADY_EXIST"
     spark.sql("DROP TABLE part")
+
+
+def test_a_partition_whose_files_cannot_be_moved_stays_what_it_was_and_a_rename_that_was_cut_off_can_be_finished(spark):
+    spark.sql("CREATE TABLE moved (a INT, p INT) USING parquet PARTITIONED BY (p)")
+    spark.sql("INSERT INTO moved VALUES (1, 10), (2, 20)")
+    folder = next(r.data_type for r in spark.sql("DESCRIBE EXTENDED moved").collect() if r.col_name == "Location").removeprefix("file:")
+    open(f"{folder}/p=11", "w").close()   # a file is in the folder's place
+    with pytest.raises(PySparkException):
+        spark.sql("ALTER TABLE moved PARTITION (p = 10) RENAME TO PARTITION (p = 11)")
+    os.remove(f"{folder}/p=11")
+    assert rows(spark.sql("SHOW PARTITIONS moved")) == [("p=10",), ("p=20",)] and sorted(rows(spark.table("moved"))) == [(1, 10), (2, 20)]
+    os.rename(f"{folder}/p=20", f"{folder}/p=21")   # as an end between the two steps leaves it
+    assert sorted(rows(spark.table("moved"))) == [(1, 10), (2, 21)]
+    spark.sql("ALTER TABLE moved PARTITION (p = 20) RENAME TO PARTITION (p = 21)")
+    assert rows(spark.sql("SHOW PARTITIONS moved")) == [("p=10",), ("p=21",)] and sorted(rows(spark.table("moved"))) == [(1, 10), (2, 21)]
+    spark.sql("DROP TABLE moved")
 
 
 def test_save_as_table_modes(spark):

@@ -42,6 +42,10 @@ SparkError partitions_not_found(const catalog::TableInfo& table, const catalog::
   return analysis_error("PARTITIONS_NOT_FOUND", {{"partitionList", spec_text(spec)}, {"tableName", short_name(table)}});
 }
 
+SparkError partitions_exist(const catalog::TableInfo& table, const catalog::Pairs& spec) {
+  return analysis_error("PARTITIONS_ALREADY_EXIST", {{"partitionList", spec_text(spec)}, {"tableName", quote_identifier(table.full_name())}});
+}
+
 catalog::Pairs normalize_spec(const sql::PartitionSpec& spec, const catalog::TableInfo& table, CommandHost& host) {
   catalog::Pairs out;
   std::vector<std::string> names;
@@ -157,10 +161,13 @@ CommandResult alter_partitions(const catalog::TableInfo& table, const sql::Alter
       catalog::PartitionInfo renamed = old;
       renamed.spec = to;
       renamed.location = table.location + "/" + partition_path(to);
-      catalog.rename_partition(table, from, renamed);
+      if (!matching_partitions(table, to, host).empty()) throw partitions_exist(table, to);
+      // The files first: whoever is ended in between leaves rows that are read with their new values, and an entry that the same command,
+      // given again, takes along. The other way round the entry would name a folder that is not there.
       std::string source = catalog::path_of_location(old.location), target = catalog::path_of_location(renamed.location);
       auto& store = storage::store_for(source);
       if (store.stat(source)) store.rename(source, target);
+      catalog.rename_partition(table, from, renamed);
       break;
     }
     case sql::AlterTable::kRecoverPartitions:
