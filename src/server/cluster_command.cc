@@ -160,6 +160,9 @@ int run_cluster(const Arguments& arguments) {
     throw UsageError(e.what());
   }
   std::atomic<bool> stopping{false};
+  // For `tarn status`, whose caller owns the home.
+  auto own_metrics = std::make_unique<MetricsListener>("unix:" + engine_options.home + "/cluster.sock", [&] { return !stopping.load(); },
+                                                       [&] { return metrics_text(server->stats(), engine.cache_usage()); });
   std::unique_ptr<MetricsListener> metrics;
   if (!settings.get("metrics-listen").empty()) {
     metrics = std::make_unique<MetricsListener>(settings.get("metrics-listen"), [&] { return !stopping.load(); },
@@ -194,6 +197,7 @@ int run_cluster(const Arguments& arguments) {
   }).detach();
   control.reset();
   metrics.reset();
+  own_metrics.reset();
   server.reset();
   log::info("cluster_stopped");
   return 0;

@@ -8,10 +8,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <thread>
 
 #include "base/child_process.h"
 #include "server/command.h"
+#include "server/metrics_listener.h"
 #include "server/pid_file.h"
 
 namespace fs = std::filesystem;
@@ -43,6 +45,36 @@ std::string last_line(const std::string& path) {
     if (!line.empty()) last = line;
   }
   return last;
+}
+
+std::string size_text(uint64_t bytes) {
+  double n = static_cast<double>(bytes);
+  const char* unit = "B";
+  for (const char* larger : {"KB", "MB", "GB", "TB"}) {
+    if (n < 1024) break;
+    n /= 1024;
+    unit = larger;
+  }
+  char out[32];
+  std::snprintf(out, sizeof out, bytes < 1024 ? "%.0f %s" : "%.1f %s", n, unit);
+  return out;
+}
+
+// False if it does not run.
+bool show_process(const std::string& home, const std::string& kind, const std::string& name) {
+  auto process = running(pid_path(home, kind));
+  if (!process) return false;
+  std::printf("%s runs: pid %d %s\n", name.c_str(), process->pid, process->address.empty() ? "(starting)" : process->address.c_str());
+  if (kind != "cluster") return true;
+  auto m = read_metrics(home + "/cluster.sock");
+  if (m.empty()) return true;
+  auto count = [&](const char* metric) { return static_cast<unsigned long long>(m[metric]); };
+  std::printf("  sessions %llu, plans running %llu, waiting %llu, peak memory %s\n", count("sessions"), count("operations_running"), count("operations_waiting"),
+              size_text(m["process_max_resident_bytes"]).c_str());
+  std::printf("  cached relations %llu (%llu with rows), checkpoints %llu, rows %llu: %s in memory, %s on disk\n", count("cached_relations"),
+              count("cached_relations_materialized"), count("checkpoints"), count("cached_rows"), size_text(m["cached_memory_bytes"]).c_str(),
+              size_text(m["cached_disk_bytes"]).c_str());
+  return true;
 }
 
 }  // namespace
@@ -94,13 +126,13 @@ int run_stop(const Arguments& arguments) {
 
 int run_status(const Arguments& arguments) {
   std::string home = home_of(arguments.settings);
-  bool any = false;
-  for (const char* kind : {"server", "cluster"}) {
-    auto process = running(pid_path(home, kind));
-    if (!process) continue;
-    any = true;
-    std::printf("%s runs: pid %d %s\n", kind, process->pid, process->address.empty() ? "(starting)" : process->address.c_str());
-  }
+  bool any = show_process(home, "server", "server");
+  any |= show_process(home, "cluster", "cluster");
+  // Those of a workspace, which have homes in its home.
+  std::error_code ignored;
+  std::set<std::string> clusters;
+  for (const auto& entry : fs::directory_iterator(home + "/clusters", ignored)) clusters.insert(entry.path().filename());
+  for (const auto& id : clusters) any |= show_process(home + "/clusters/" + id, "cluster", "cluster " + id);
   if (!any) std::printf("nothing runs for %s\n", home.c_str());
   return any ? 0 : 1;
 }

@@ -1,19 +1,69 @@
 #include "server/metrics_listener.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
+#include <string_view>
 
 #include "server/command.h"
 
 namespace tarn::server {
 namespace {
 
+constexpr std::string_view kUnix = "unix:";
+
+// The address of a socket in a folder, however long the folder's name: by the folder's descriptor.
+class UnixAddress {
+ public:
+  explicit UnixAddress(const std::string& path) {
+    size_t slash = path.rfind('/');
+    folder_ = ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    std::string by_descriptor = "/proc/self/fd/" + std::to_string(folder_) + "/" + path.substr(slash == std::string::npos ? 0 : slash + 1);
+    address_.sun_family = AF_UNIX;
+    if (folder_ < 0 || by_descriptor.size() >= sizeof address_.sun_path) return;
+    std::memcpy(address_.sun_path, by_descriptor.c_str(), by_descriptor.size() + 1);
+    good_ = true;
+  }
+  ~UnixAddress() {
+    if (folder_ >= 0) ::close(folder_);
+  }
+  bool good() const { return good_; }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address_); }
+
+ private:
+  int folder_;
+  sockaddr_un address_{};
+  bool good_ = false;
+};
+
+void limit_waits(int socket) {
+  timeval second{1, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
+}
+
 int open_socket(const std::string& listen, int* port) {
+  if (listen.starts_with(kUnix)) {
+    std::string path = listen.substr(kUnix.size());
+    ::unlink(path.c_str());   // of a process that was killed; who runs for the home is said by the pid file's lock
+    UnixAddress address(path);
+    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || !address.good() || ::bind(fd, address.get(), sizeof(sockaddr_un)) != 0 || ::chmod(path.c_str(), 0600) != 0 || ::listen(fd, 8) != 0) {
+      int error = errno;
+      if (fd >= 0) ::close(fd);
+      throw CommandError("cannot listen on " + path + ": " + std::strerror(error));
+    }
+    return fd;
+  }
   size_t colon = listen.rfind(':');
   if (colon == std::string::npos || colon == 0) throw UsageError("an address is HOST:PORT, not " + listen);
   std::string host = listen.substr(0, colon), service = listen.substr(colon + 1);
@@ -44,15 +94,37 @@ int open_socket(const std::string& listen, int* port) {
 
 }  // namespace
 
+std::map<std::string, uint64_t> read_metrics(const std::string& path) {
+  std::map<std::string, uint64_t> out;
+  UnixAddress address(path);
+  int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return out;
+  limit_waits(fd);
+  std::string answer;
+  constexpr std::string_view kRequest = "GET /metrics HTTP/1.1\r\n\r\n";
+  if (address.good() && ::connect(fd, address.get(), sizeof(sockaddr_un)) == 0 && ::send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) > 0) {
+    char buffer[4096];
+    for (ssize_t n; answer.size() < (1 << 20) && (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) answer.append(buffer, static_cast<size_t>(n));
+  }
+  ::close(fd);
+  size_t at = answer.find("\r\n\r\n");
+  std::istringstream lines(at == std::string::npos ? "" : answer.substr(at + 4));
+  for (std::string line; std::getline(lines, line);) {
+    size_t space = line.find(' ');
+    if (line.starts_with("tarn_") && space != std::string::npos) out[line.substr(5, space - 5)] = std::strtoull(line.c_str() + space, nullptr, 10);
+  }
+  return out;
+}
+
 MetricsListener::MetricsListener(const std::string& listen, std::function<bool()> health, std::function<std::string()> metrics)
     : health_(std::move(health)), metrics_(std::move(metrics)) {
   socket_ = open_socket(listen, &port_);
-  if (::pipe(wake_) != 0) throw CommandError("no pipe");
+  if (::pipe2(wake_, O_CLOEXEC) != 0) throw CommandError("no pipe");
   thread_ = std::thread([this] { serve(); });
 }
 
 MetricsListener::~MetricsListener() {
-  ::close(wake_[1]);
+  ::close(wake_[1]);   // no child has it
   thread_.join();
   ::close(wake_[0]);
   ::close(socket_);
@@ -72,9 +144,7 @@ void MetricsListener::serve() {
 }
 
 void MetricsListener::answer(int client) {
-  timeval second{1, 0};
-  ::setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
-  ::setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
+  limit_waits(client);
   std::string request;
   char buffer[2048];
   while (request.size() < 8192 && request.find("\r\n\r\n") == std::string::npos) {

@@ -119,6 +119,21 @@ def test_health_and_metrics(tmp_path, cluster_at):
     assert point.count() == 10 and cached()["cached_rows"] == 10 and cached()["cached_relations"] == 0
 
 
+def test_status_shows_what_a_cluster_keeps_also_where_the_homes_name_is_long(tmp_path, cluster_at):
+    from pyspark.sql import functions as F
+
+    c = cluster_at(tmp_path / ("x" * 120))
+    spark = c.session()
+    said = lambda: tarn("status", "--home", c.home).stdout  # noqa: E731
+    assert "cached relations 0 (0 with rows)" in said()
+    frame = spark.range(100_000).withColumn("s", F.repeat(F.lit("x"), 100)).persist()
+    assert frame.count() == 100_000
+    assert re.search(r"sessions 1, plans running \d+, waiting 0, peak memory [\d.]+ MB\n  cached relations 1 \(1 with rows\), checkpoints 0, rows 100000: [\d.]+ [KM]B in memory, 0 B on disk", said())
+    assert os.stat(f"{c.home}/cluster.sock").st_mode & 0o777 == 0o600
+    frame.unpersist()
+    assert "cached relations 0 (0 with rows)" in said()
+
+
 def test_start_status_logs_stop(tmp_path):
     home = ["--home", str(tmp_path)]
     assert tarn("status", *home).returncode == 1
