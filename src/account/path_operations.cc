@@ -1,5 +1,4 @@
 // What both services do with a path: reading, properties, metadata, deletion through the blob service.
-#include <fcntl.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,7 +11,7 @@
 namespace tarn::account {
 namespace {
 
-constexpr int64_t kMaxRangeDigest = 4 << 20, kReadAhead = 8 << 20;
+constexpr int64_t kMaxRangeDigest = 4 << 20;
 
 struct Range {
   int64_t from = 0, to = 0;      // [from, to)
@@ -87,17 +86,8 @@ void read_path(Exchange& x) {
     return;
   }
   x.response.content_length = static_cast<uint64_t>(length);
-  x.response.source = [file, at = range.from, end = range.to, asked = range.from](char* buffer, size_t size) mutable {
-    // The disk fetches what comes next while this is on its way to the client.
-    while (asked < end && asked < at + kReadAhead) {
-      int64_t n = std::min(kReadAhead, end - asked);
-      ::posix_fadvise(file->get(), asked, n, POSIX_FADV_WILLNEED);
-      asked += n;
-    }
-    size_t n = file->read_at(buffer, static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at)), at);
-    at += static_cast<int64_t>(n);
-    return n;
-  };
+  x.response.file = std::move(file);
+  x.response.file_offset = range.from;
 }
 
 void set_blob_metadata(Exchange& x) {

@@ -18,16 +18,25 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
 
 #include <atomic>
+#include <cstring>
 #include <future>
 #include <set>
 #include <thread>
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "base/rooted_folder.h"
 #include "http/listener.h"
+#include "http/open_socket.h"
 #include "http/rest_error.h"
+#include "http/websocket.h"
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -39,6 +48,9 @@ namespace tarn::http {
 namespace {
 
 constexpr size_t kPiece = 256 << 10;
+constexpr int64_t kReadAhead = 8 << 20;               // of a file that is sent
+constexpr size_t kTurn = 4 << 20;                     // of a file, before other handlers get the thread
+constexpr auto kGoodbye = std::chrono::seconds(2);   // for a client to answer a WebSocket's close
 auto into(error_code& ec) { return asio::redirect_error(asio::use_awaitable, ec); }
 
 Response plain_error(int status, const char* code, const std::string& message) {
@@ -93,6 +105,7 @@ class Listener::Impl {
       acceptor.close(ignored);
       for (auto* c : connections) {
         if (c->idle) c->stream->close();
+        if (c->socket) c->socket->close(1001, "the server stops");
       }
     });
     auto end = std::chrono::steady_clock::now() + grace;
@@ -113,6 +126,7 @@ class Listener::Impl {
     Impl& impl;
     beast::tcp_stream* stream;
     bool idle = true;
+    std::shared_ptr<OpenSocket> socket;   // once it is a WebSocket
     Connection(Impl& i, beast::tcp_stream* s) : impl(i), stream(s) {
       impl.connections.insert(this);
       ++impl.open;
@@ -274,14 +288,24 @@ class Listener::Impl {
     if (!up_done) co_await both.async_wait(into(ignored));  // the other direction uses the stream
   }
 
+  // What is left of a request's body. One whose length is known is read past the parser, straight to where the reader wants it.
+  template <class Parser>
+  struct Body {
+    Parser& parser;
+    const bool plain;
+    uint64_t rest;         // of a plain one
+    explicit Body(Parser& p) : parser(p), plain(!p.is_done() && !p.chunked() && p.content_length()), rest(plain ? *p.content_length() : 0) {}
+    bool done() const { return plain ? rest == 0 : parser.is_done(); }
+  };
+
   // A body that a handler reads: each read is a trip to the loop's thread and back.
   template <class Stream, class Parser>
   class StreamedBody : public BodyReader {
    public:
-    StreamedBody(Impl& impl, Stream& stream, beast::tcp_stream& lowest, beast::flat_buffer& buffer, Parser& parser, size_t limit)
-        : impl_(impl), stream_(stream), lowest_(lowest), buffer_(buffer), parser_(parser), left_(limit) {}
+    StreamedBody(Impl& impl, Stream& stream, beast::tcp_stream& lowest, beast::flat_buffer& buffer, Body<Parser>& body, size_t limit)
+        : impl_(impl), stream_(stream), lowest_(lowest), buffer_(buffer), body_(body), left_(limit) {}
     size_t read(char* out, size_t size) override {
-      return asio::co_spawn(impl_.io, impl_.read_body(stream_, lowest_, buffer_, parser_, out, size, left_), asio::use_future).get();
+      return asio::co_spawn(impl_.io, impl_.read_body(stream_, lowest_, buffer_, body_, out, size, left_), asio::use_future).get();
     }
 
    private:
@@ -289,13 +313,15 @@ class Listener::Impl {
     Stream& stream_;
     beast::tcp_stream& lowest_;
     beast::flat_buffer& buffer_;
-    Parser& parser_;
+    Body<Parser>& body_;
     size_t left_;
   };
 
   // The next piece of a body; 0 at its end.
   template <class Stream, class Parser>
-  awaitable<size_t> read_body(Stream& stream, beast::tcp_stream& lowest, beast::flat_buffer& buffer, Parser& parser, char* out, size_t size, size_t& left) {
+  awaitable<size_t> read_body(Stream& stream, beast::tcp_stream& lowest, beast::flat_buffer& buffer, Body<Parser>& body, char* out, size_t size, size_t& left) {
+    if (body.plain) co_return co_await read_plain(stream, lowest, buffer, body.rest, out, size, left);
+    Parser& parser = body.parser;
     while (!parser.is_done()) {
       parser.get().body().data = out;
       parser.get().body().size = size;
@@ -312,6 +338,32 @@ class Listener::Impl {
       if (n) co_return n;
     }
     co_return 0;
+  }
+
+  // Fills what the reader gave, to save trips, unless the client takes its time.
+  template <class Stream>
+  awaitable<size_t> read_plain(Stream& stream, beast::tcp_stream& lowest, beast::flat_buffer& buffer, uint64_t& rest, char* out, size_t size, size_t& left) {
+    size_t filled = 0;
+    auto late = std::chrono::steady_clock::now() + options.body_timeout;
+    while (filled < size && rest > 0 && (filled == 0 || std::chrono::steady_clock::now() < late)) {
+      size_t n = static_cast<size_t>(std::min<uint64_t>(size - filled, rest));
+      if (buffer.size() > 0) {   // what came with the head
+        n = std::min(n, buffer.size());
+        std::memcpy(out + filled, buffer.data().data(), n);
+        buffer.consume(n);
+      } else {
+        error_code ec;
+        lowest.expires_after(options.body_timeout);
+        n = co_await stream.async_read_some(asio::buffer(out + filled, n), into(ec));
+        if (ec == beast::error::timeout) throw RestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.");
+        if (ec) throw RestError(400, "MALFORMED_REQUEST", "The body of the request is broken.");
+      }
+      filled += n;
+      rest -= n;
+    }
+    if (filled > left) throw RestError(413, "REQUEST_TOO_LARGE", "The body of the request is too large.");
+    left -= filled;
+    co_return filled;
   }
 
   template <class Stream>
@@ -353,10 +405,23 @@ class Listener::Impl {
       for (const auto& field : parser.get()) request.headers.add(std::string(field.name_string()), std::string(field.value()));
       bool keep = parser.get().keep_alive(), head = request.method == "HEAD";
       Response response;
+      Body<Parser> body(parser);
       bool whole = true;  // the body was read to its end
-      if (!parse_target(&request)) {
+      std::optional<Response> bad_upgrade;
+      try {
+        request.upgrade = wants_websocket(request);
+        // Frames may follow only when we have said yes. What is here already was sent blindly, through a proxy that understood something else maybe.
+        if (request.upgrade && buffer.size() > 0) throw malformed("Data came before the WebSocket was open.");
+      } catch (const RestError& e) {
+        bad_upgrade = plain_error(e.status(), e.code().c_str(), e.what());
+        if (e.status() == 426) bad_upgrade->headers.add("Sec-WebSocket-Version", kWebSocketVersion);
+      }
+      if (bad_upgrade) {
+        response = std::move(*bad_upgrade);
+        whole = false;
+      } else if (!parse_target(&request)) {
         response = plain_error(400, "MALFORMED_REQUEST", "The URL is not well formed.");
-        whole = parser.is_done();
+        whole = body.done();
       } else {
         BodyPlan plan = handler.plan(request);
         auto announced = parser.content_length();
@@ -367,23 +432,23 @@ class Listener::Impl {
           else response = plain_error(413, "REQUEST_TOO_LARGE", "The body of the request is too large.");
           whole = false;
         } else {
-          if (lower_ascii(request.headers.get("Expect")) == "100-continue" && !parser.is_done()) {
+          if (lower_ascii(request.headers.get("Expect")) == "100-continue" && !body.done()) {
             lowest.expires_after(options.body_timeout);
             co_await asio::async_write(stream, asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")), into(ec));
             if (ec) co_return;
           }
           if (plan.stream) {
-            StreamedBody<Stream, Parser> body(*this, stream, lowest, buffer, parser, plan.limit);
-            request.stream = &body;
+            StreamedBody<Stream, Parser> reader(*this, stream, lowest, buffer, body, plan.limit);
+            request.stream = &reader;
             response = co_await call(request);
-            whole = parser.is_done();
+            whole = body.done();
           } else {
             std::optional<Response> refused;
             try {
               std::vector<char> piece(std::min<size_t>(kPiece, announced ? static_cast<size_t>(*announced) + 1 : kPiece));
               size_t left = plan.limit;
               auto deadline = std::chrono::steady_clock::now() + options.body_timeout + std::chrono::seconds(plan.limit >> 16);
-              while (size_t n = co_await read_body(stream, lowest, buffer, parser, piece.data(), piece.size(), left)) {
+              while (size_t n = co_await read_body(stream, lowest, buffer, body, piece.data(), piece.size(), left)) {
                 request.body.append(piece.data(), n);
                 if (std::chrono::steady_clock::now() > deadline) throw RestError(408, "REQUEST_TIMEOUT", "The body did not arrive in time.");
               }
@@ -398,6 +463,10 @@ class Listener::Impl {
             }
           }
         }
+      }
+      if (response.socket) {
+        co_await serve_socket(stream, lowest, connection, parser.get(), std::move(response));
+        co_return;
       }
       keep = keep && whole && !stopped;
       bool sent = co_await send(stream, lowest, std::move(response), keep, head);
@@ -414,6 +483,141 @@ class Listener::Impl {
         workers, [this, &request]() -> awaitable<Response> { co_return handler.handle(request); }, asio::use_awaitable);
   }
 
+  // A WebSocket from its 101 to its end. This coroutine reads; one beside it writes, asks whether the socket is still allowed, and says goodbye.
+  template <class Stream, class Message>
+  awaitable<void> serve_socket(Stream& stream, beast::tcp_stream& lowest, Connection& connection, const Message& opening, Response response) {
+    namespace websocket = beast::websocket;
+    using WebSocket = websocket::stream<Stream&>;
+    lowest.expires_never();   // the timeouts are the WebSocket's own
+    WebSocket ws(stream);
+    websocket::stream_base::timeout limits;
+    limits.handshake_timeout = options.header_timeout;
+    limits.idle_timeout = options.socket_idle;   // a ping goes out after half of it
+    limits.keep_alive_pings = true;
+    ws.set_option(limits);
+    ws.set_option(websocket::stream_base::decorator([&](websocket::response_type& r) {
+      for (const auto& [name, value] : response.headers) r.set(name, value);
+    }));
+    ws.read_message_max(response.socket->max_message);
+    ws.auto_fragment(false);
+    error_code ec;
+    co_await ws.async_accept(opening, into(ec));
+    if (ec) co_return;
+    ++socket_count;
+    asio::steady_timer wake(io), writer_ended(io, std::chrono::steady_clock::time_point::max());
+    auto socket = std::make_shared<OpenSocket>(io, wake, [this, &lowest] { ++sockets_cut, lowest.close(); }, response.socket->max_queued);
+    struct End {   // also if the loop ends before this does
+      Impl& impl;
+      Connection& connection;
+      OpenSocket& socket;
+      End(Impl& i, Connection& c, std::shared_ptr<OpenSocket> s) : impl(i), connection(c), socket(*s) {
+        connection.socket = std::move(s);
+        ++impl.sockets_open;
+      }
+      ~End() {
+        --impl.sockets_open;
+        socket.end();
+      }
+    } end(*this, connection, socket);
+    if (stopped) socket->close(1001, "the server stops");
+
+    auto& handler_of_socket = *response.socket;
+    bool reading = true, writing = true;
+    auto write = [](Impl& self, WebSocket& ws, beast::tcp_stream& lowest, OpenSocket& socket, asio::steady_timer& wake, const std::function<bool()>& still_allowed,
+                    bool& reading, bool& writing, asio::steady_timer& ended) -> awaitable<void> {
+      // While it lives, the client has this long to take what is sent; then the connection is cut.
+      struct Deadline {
+        asio::steady_timer timer;
+        std::shared_ptr<bool> met = std::make_shared<bool>(false);   // the timer may be on its way when this ends
+        Deadline(Impl& self, beast::tcp_stream& lowest, std::chrono::milliseconds limit) : timer(self.io, limit) {
+          timer.async_wait([&self, &lowest, met = met](error_code e) {
+            if (!e && !*met) ++self.sockets_cut, lowest.close();
+          });
+        }
+        ~Deadline() { *met = true; }
+      };
+      try {
+        auto recheck = std::chrono::steady_clock::now() + self.options.socket_recheck;
+        error_code ec;
+        while (reading && !ec) {
+          auto next = socket.next();
+          if (next.text) {
+            Deadline deadline(self, lowest, self.options.socket_idle);
+            ws.text(true);
+            co_await ws.async_write(asio::buffer(*next.text), into(ec));
+            socket.sent(next.text->size());
+          } else if (next.code == OpenSocket::kCut) {
+            break;
+          } else if (next.code) {
+            Deadline deadline(self, lowest, kGoodbye);
+            websocket::close_reason why(static_cast<websocket::close_code>(next.code), next.reason.substr(0, 123));
+            co_await ws.async_close(why, into(ec));
+            break;
+          } else if (still_allowed && std::chrono::steady_clock::now() >= recheck) {
+            bool allowed = false;
+            try {
+              allowed = co_await asio::co_spawn(self.workers, [&]() -> awaitable<bool> { co_return still_allowed(); }, asio::use_awaitable);
+            } catch (const RestError&) {
+            }
+            if (!allowed) socket.close(1008, "the credential or the right is gone");
+            recheck = std::chrono::steady_clock::now() + self.options.socket_recheck;
+          } else {
+            wake.expires_at(still_allowed ? recheck : std::chrono::steady_clock::time_point::max());
+            error_code ignored;
+            co_await wake.async_wait(into(ignored));
+          }
+        }
+      } catch (const std::exception& e) {
+        log::error("socket_failed", {{"error", e.what()}});
+      }
+      if (reading) lowest.close();   // the reader waits for nobody
+      writing = false;
+      ended.cancel();
+    };
+    asio::co_spawn(io, write(*this, ws, lowest, *socket, wake, response.still_allowed, reading, writing, writer_ended), asio::detached);
+
+    bool failed = !co_await in_worker("opened", [&] { handler_of_socket.opened(socket); });
+    beast::flat_buffer message;
+    while (!failed && !ec) {
+      co_await ws.async_read(message, into(ec));
+      if (ec) break;
+      std::string_view bytes(static_cast<const char*>(message.data().data()), message.size());
+      failed = !co_await in_worker("received", [&] { handler_of_socket.received(bytes, ws.got_text()); });
+      message.consume(message.size());
+    }
+    if (failed) {   // the writer says so; its goodbye is answered or timed
+      socket->close(1011, "an internal error occurred");
+      while (!ec) {
+        message.clear();
+        co_await ws.async_read(message, into(ec));
+      }
+    }
+    reading = false;
+    wake.cancel();
+    error_code ignored;
+    if (writing) co_await writer_ended.async_wait(into(ignored));
+    connection.socket = nullptr;
+    socket->end();
+    co_await in_worker("closed", [&] { handler_of_socket.closed(); });
+  }
+
+  // Runs it among the handlers; false if it threw.
+  template <class F>
+  awaitable<bool> in_worker(const char* what, F f) {
+    try {
+      co_await asio::co_spawn(
+          workers, [&]() -> awaitable<void> {
+            f();
+            co_return;
+          },
+          asio::use_awaitable);
+      co_return true;
+    } catch (const std::exception& e) {
+      log::error("socket_handler_failed", {{"call", what}, {"error", e.what()}});
+      co_return false;
+    }
+  }
+
   // Lets a client that still sends read our answer before the connection ends.
   template <class Stream>
   awaitable<void> drain(Stream& stream, beast::tcp_stream& lowest) {
@@ -427,6 +631,7 @@ class Listener::Impl {
   template <class Stream>
   awaitable<bool> send(Stream& stream, beast::tcp_stream& lowest, Response response, bool keep, bool head) {
     bool bodiless = response.status == 204 || response.status == 304;
+    if (response.file && (tls || head || bodiless)) response.source = source_of(response);
     bool chunked = response.source && !response.content_length && !bodiless;
     std::string out = "HTTP/1.1 " + std::to_string(response.status) + " ";
     out.append(response.reason.empty() ? reason_phrase(response.status) : response.reason).append("\r\n");
@@ -443,6 +648,10 @@ class Listener::Impl {
     out += "\r\n";
     error_code ec;
     lowest.expires_after(options.body_timeout);
+    if (response.file && !response.source) {
+      co_await asio::async_write(stream, asio::buffer(out), into(ec));
+      co_return !ec && co_await send_file(lowest, *response.file, response.file_offset, static_cast<int64_t>(response.content_length.value_or(0)));
+    }
     if (head || bodiless || !response.source) {
       if (!head && !bodiless) out += response.body;
       co_await asio::async_write(stream, asio::buffer(out), into(ec));
@@ -450,6 +659,7 @@ class Listener::Impl {
     }
     co_await asio::async_write(stream, asio::buffer(out), into(ec));
     std::vector<char> piece(kPiece);
+    uint64_t sent = 0;
     while (!ec) {
       size_t n;
       try {
@@ -468,9 +678,71 @@ class Listener::Impl {
       } else if (n) {
         co_await asio::async_write(stream, asio::buffer(piece.data(), n), into(ec));
       }
+      sent += n;
       if (n == 0) break;
     }
+    co_return !ec && (chunked || sent == response.content_length);   // a short body ends the connection, else the client waits for the rest
+  }
+
+  // Tells the disk what is sent next, so that it is read while this is on its way. asked: up to where that was said.
+  static void read_ahead(const Descriptor& file, int64_t at, int64_t end, int64_t* asked) {
+    *asked = std::max(*asked, at);
+    while (*asked < end && *asked < at + kReadAhead) {
+      int64_t n = std::min(kReadAhead, end - *asked);
+      ::posix_fadvise(file.get(), *asked, n, POSIX_FADV_WILLNEED);
+      *asked += n;
+    }
+  }
+
+  static std::function<size_t(char*, size_t)> source_of(const Response& r) {
+    int64_t at = r.file_offset, end = at + static_cast<int64_t>(r.content_length.value_or(0));
+    return [file = r.file, at, end, asked = at](char* buffer, size_t size) mutable {
+      read_ahead(*file, at, end, &asked);
+      size_t n = file->read_at(buffer, static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(size), end - at)), at);
+      at += static_cast<int64_t>(n);
+      return n;
+    };
+  }
+
+  // From the page cache to the socket. sendfile(2) may wait for the disk, so a worker calls it; the wait for the client is the loop's.
+  awaitable<bool> send_file(beast::tcp_stream& lowest, const Descriptor& file, int64_t from, int64_t length) {
+    off_t at = from;
+    int64_t asked = from;
+    const int64_t end = from + length;
+    error_code ec;
+    lowest.socket().native_non_blocking(true, ec);
+    // A descriptor of our own: the loop may close the socket while a worker is in sendfile, and its number may be another file's then.
+    const Descriptor socket(::fcntl(lowest.socket().native_handle(), F_DUPFD_CLOEXEC, 0));
+    while (!ec && at < end) {
+      int error = co_await asio::co_spawn(
+          workers,
+          [&]() -> awaitable<int> {
+            for (size_t sent = 0; at < end && sent < kTurn;) {
+              read_ahead(file, at, end, &asked);
+              ssize_t n = ::sendfile(socket.get(), file.get(), &at, static_cast<size_t>(std::min<int64_t>(end - at, kTurn - static_cast<int64_t>(sent))));
+              if (n < 0 && errno == EINTR) continue;
+              if (n < 0) co_return errno;
+              if (n == 0) co_return EIO;   // the file has become shorter: so does the answer
+              sent += static_cast<size_t>(n);
+            }
+            co_return 0;
+          },
+          asio::use_awaitable);
+      if (error == EAGAIN) co_await wait_writable(lowest.socket(), ec);
+      else if (error) co_return false;
+    }
     co_return !ec;
+  }
+
+  awaitable<void> wait_writable(tcp::socket& socket, error_code& ec) {
+    asio::steady_timer timer(io, options.body_timeout);
+    auto done = std::make_shared<bool>(false);
+    timer.async_wait([&socket, done](error_code e) {
+      error_code ignored;
+      if (!e && !*done) socket.cancel(ignored);
+    });
+    co_await socket.async_wait(tcp::socket::wait_write, into(ec));
+    *done = true;
   }
 
   ListenOptions options;
@@ -480,7 +752,7 @@ class Listener::Impl {
   std::unique_ptr<asio::ssl::context> tls;
   asio::thread_pool workers;
   std::set<Connection*> connections;  // only the loop's thread
-  std::atomic<uint64_t> open{0}, accepted{0}, request_count{0}, http2_connections{0};
+  std::atomic<uint64_t> open{0}, accepted{0}, request_count{0}, http2_connections{0}, socket_count{0}, sockets_open{0}, sockets_cut{0};
   std::atomic<bool> stopped{false};
   uint16_t port = 0;
   std::thread thread;
@@ -489,7 +761,9 @@ class Listener::Impl {
 Listener::Listener(ListenOptions options, Handler& handler) : impl_(std::make_unique<Impl>(std::move(options), handler)) {}
 Listener::~Listener() = default;
 uint16_t Listener::port() const { return impl_->port; }
-ListenerStats Listener::stats() const { return {impl_->accepted, impl_->open, impl_->request_count, impl_->http2_connections}; }
+ListenerStats Listener::stats() const { 
+  return {impl_->accepted, impl_->open, impl_->request_count, impl_->http2_connections, impl_->socket_count, impl_->sockets_open, impl_->sockets_cut};
+}
 void Listener::stop(std::chrono::milliseconds grace) { impl_->stop(grace); }
 
 }  // namespace tarn::http

@@ -57,6 +57,30 @@ bool parse_target(Request* request) {
   return query.has_value();
 }
 
+std::string cookie_of(const Request& request, std::string_view name) {
+  for (const auto& [n, v] : request.headers) {
+    if (!same(n, "Cookie")) continue;
+    std::string_view rest = v;
+    while (!rest.empty()) {
+      size_t end = rest.find(';');
+      std::string_view pair = rest.substr(0, end);
+      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+      while (!pair.empty() && (pair.front() == ' ' || pair.front() == '\t')) pair.remove_prefix(1);
+      size_t equals = pair.find('=');
+      if (equals != std::string_view::npos && pair.substr(0, equals) == name) return std::string(pair.substr(equals + 1));
+    }
+  }
+  return "";
+}
+
+std::optional<bool> same_origin(const Request& request) {
+  const std::string* origin = request.headers.find("Origin");
+  if (!origin) return std::nullopt;
+  std::string text = lower_ascii(*origin), host = lower_ascii(request.headers.get("Host"));
+  if (host.empty()) return false;
+  return text == "https://" + host || (!request.tls && text == "http://" + host);
+}
+
 bool is_nested_deeper(std::string_view json, size_t most) {
   size_t depth = 0;
   bool quoted = false;
@@ -82,7 +106,9 @@ const char* reason_phrase(int status) {
     case 202: return "Accepted";
     case 204: return "No Content";
     case 206: return "Partial Content";
+    case 101: return "Switching Protocols";
     case 302: return "Found";
+    case 303: return "See Other";
     case 304: return "Not Modified";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
@@ -94,6 +120,7 @@ const char* reason_phrase(int status) {
     case 412: return "Precondition Failed";
     case 413: return "Content Too Large";
     case 416: return "Range Not Satisfiable";
+    case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";

@@ -34,6 +34,10 @@ Json openapi_of(const RouteTable& table, const std::string& version) {
     Json operation = {{"tags", {tag}}, {"parameters", parameters}, {"responses", {{"200", {{"description", "Done."}}}, {"default", {{"description", "An error."}}}}}};
     if (r.access == Access::kPublic) operation["security"] = Json::array();
     else if (r.access == Access::kAdmin) operation["description"] = "Workspace admins only.";
+    if (r.socket) {
+      operation["description"] = "A WebSocket (RFC 6455).";
+      operation["responses"] = {{"101", {{"description", "The WebSocket is open."}}}, {"default", {{"description", "An error."}}}};
+    }
     if (r.method != "GET" && r.method != "DELETE") {
       const char* type = r.body == Body::kJson ? "application/json" : "application/octet-stream";
       operation["requestBody"] = {{"content", {{type, {{"schema", {{"type", r.body == Body::kJson ? "object" : "string"}}}}}}}, {"x-max-bytes", r.max_body}};
@@ -41,7 +45,8 @@ Json openapi_of(const RouteTable& table, const std::string& version) {
     paths[path][lower_ascii(r.method)] = std::move(operation);
   }
   return {{"openapi", "3.0.3"}, {"info", {{"title", "Tarn workspace"}, {"version", version}}}, {"paths", paths},
-          {"components", {{"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}}}, {"security", Json::array({{{"token", Json::array()}}})}};
+          {"components", {{"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}, {"session", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "tarn_session"}}}}}}},
+          {"security", Json::array({{{"token", Json::array()}}, {{"session", Json::array()}}})}};
 }
 
 }  // namespace tarn::http

@@ -13,6 +13,7 @@ struct Principal {
   bool admin = false;
   bool service = false;             // a service principal
   std::vector<int64_t> groups;      // also those of groups
+  std::string session = {};         // id of the web session that the request came with; "" for tokens
 
   // Whether an entry for this user or group speaks of them.
   bool is(int64_t principal) const { return principal == id || std::find(groups.begin(), groups.end(), principal) != groups.end(); }

@@ -8,13 +8,17 @@ namespace tarn::http {
 class RestError : public std::runtime_error {
  public:
   // status: HTTP; code: the API's error_code; message: for the caller, without internals.
-  RestError(int status, std::string code, const std::string& message) : std::runtime_error(message), status_(status), code_(std::move(code)) {}
+  // retry_after: seconds, of 429 and 503.
+  RestError(int status, std::string code, const std::string& message, int retry_after = 1)
+      : std::runtime_error(message), status_(status), code_(std::move(code)), retry_after_(retry_after) {}
   int status() const { return status_; }
   const std::string& code() const { return code_; }
+  int retry_after() const { return retry_after_; }
 
  private:
   int status_;
   std::string code_;
+  int retry_after_;
 };
 
 inline RestError invalid_parameter(const std::string& message) { return {400, "INVALID_PARAMETER_VALUE", message}; }

@@ -52,6 +52,7 @@ struct Route {
   Body body = Body::kJson;
   size_t max_body = 4 << 20;
   bool audit_reads = false; // GETs of this route are in the audit log, too
+  bool socket = false;      // a GET that becomes a WebSocket: the handler checks the rights and returns a Response with a socket
 };
 
 class RouteTable {
@@ -63,6 +64,12 @@ class RouteTable {
   void put(std::string pattern, RouteHandler handler, Access access = Access::kUser) { add({"PUT", std::move(pattern), std::move(handler), access}); }
   void patch(std::string pattern, RouteHandler handler, Access access = Access::kUser) { add({"PATCH", std::move(pattern), std::move(handler), access}); }
   void del(std::string pattern, RouteHandler handler, Access access = Access::kUser) { add({"DELETE", std::move(pattern), std::move(handler), access}); }
+
+  void socket(std::string pattern, RouteHandler handler) {
+    Route route{"GET", std::move(pattern), std::move(handler)};
+    route.socket = true;
+    add(std::move(route));
+  }
 
   struct Match {
     const Route* route = nullptr;

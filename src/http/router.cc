@@ -4,13 +4,14 @@
 
 #include "base/encoding.h"
 #include "base/log.h"
+#include "http/websocket.h"
 
 namespace tarn::http {
 namespace {
 
 constexpr std::array<double, 11> kBounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30};
 
-Response error_response(ErrorShape shape, int status, const std::string& code, const std::string& message, const std::string& id) {
+Response error_response(ErrorShape shape, int status, const std::string& code, const std::string& message, const std::string& id, int retry_after) {
   Json body;
   switch (shape) {
     case ErrorShape::kRest:
@@ -31,7 +32,8 @@ Response error_response(ErrorShape shape, int status, const std::string& code, c
   }
   Response r = json_response(body, status);
   if (status == 401) r.headers.add("WWW-Authenticate", "Bearer realm=\"tarn\"");
-  if (status == 429 || status == 503) r.headers.add("Retry-After", "1");
+  if (status == 429 || status == 503) r.headers.add("Retry-After", std::to_string(retry_after));
+  if (status == 426) r.headers.add("Upgrade", "websocket"), r.headers.add("Connection", "Upgrade"), r.headers.add("Sec-WebSocket-Version", kWebSocketVersion);
   return r;
 }
 
@@ -144,7 +146,11 @@ BodyPlan Router::plan(const Request& head) {
   if (match.route->access != Access::kPublic && match.route->max_body > (64 << 10)) {
     auto length = head.headers.find("Content-Length");
     bool large = !length || length->size() > 5;
-    if (large && !hooks_.authenticate(head)) return {0, false};
+    try {
+      if (large && !hooks_.authenticate(head)) return {0, false};
+    } catch (const RestError&) {   // handle() says why
+      return {0, false};
+    }
   }
   return {match.route->max_body, match.route->body == Body::kStream};
 }
@@ -154,9 +160,9 @@ Response Router::answer(Request& request, const Route** route, std::optional<Pri
   auto match = table_.find(request.method, request.path);
   *route = match.route;
   ErrorShape shape = match.route ? match.route->errors : ErrorShape::kRest;
-  auto fail = [&](int status, const std::string& code, const std::string& message) {
+  auto fail = [&](int status, const std::string& code, const std::string& message, int retry_after = 1) {
     *error_code = code;
-    return error_response(shape, status, code, message, request.id);
+    return error_response(shape, status, code, message, request.id, retry_after);
   };
   try {
     if (!match.route || match.route->access != Access::kPublic) {
@@ -167,6 +173,7 @@ Response Router::answer(Request& request, const Route** route, std::optional<Pri
       return fail(404, "ENDPOINT_NOT_FOUND", "No API found for '" + request.method + " " + request.path + "'");
     }
     if (match.route->access == Access::kAdmin && !(*caller)->admin) return fail(403, "PERMISSION_DENIED", "Only workspace admins can do this.");
+    if (match.route->socket && !request.upgrade) return fail(426, "UPGRADE_REQUIRED", "This endpoint is a WebSocket.");
     static const Principal kNobody;
     *keep = std::make_unique<Call>(request, *caller ? **caller : kNobody);
     *call = keep->get();
@@ -178,9 +185,22 @@ Response Router::answer(Request& request, const Route** route, std::optional<Pri
     }
     if (match.route->body == Body::kJson) read_fields(**call);
     else for (const auto& [name, value] : request.query) add_field((*call)->fields, name, value);
-    return match.route->handler(**call);
+    Response response = match.route->handler(**call);
+    if (response.socket) {
+      response.status = 101;
+      if (std::string chosen = choose_subprotocol(request); !chosen.empty()) response.headers.set("Sec-WebSocket-Protocol", chosen);
+      Request head = request;
+      head.stream = nullptr;
+      head.recheck = true;
+      // A token that is revoked, a session that ends, a right that is taken: none leaves a connection behind.
+      response.still_allowed = [this, head = std::move(head), socket = response.socket] {
+        auto caller = hooks_.authenticate(head);
+        return caller && socket->allowed(*caller);
+      };
+    }
+    return response;
   } catch (const RestError& e) {
-    return fail(e.status(), e.code(), e.what());
+    return fail(e.status(), e.code(), e.what(), e.retry_after());
   } catch (const nlohmann::json::exception& e) {
     // A handler met a field of another type than the API has.
     log::info("bad_field", {{"request", request.id}, {"path", request.path}, {"error", e.what()}});
