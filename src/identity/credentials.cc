@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 #include "base/encoding.h"
 #include "base/ids.h"
 
@@ -19,6 +21,8 @@ constexpr const char* kSteps[] = {
          created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;)",
     "ALTER TABLE tokens ADD COLUMN audience TEXT NOT NULL DEFAULT ''",
 };
+
+constexpr int64_t kWindow = 60'000;   // of a throttle
 
 TokenInfo read(SqliteStatement& r) {
   return {r.text(0), r.integer(1), r.integer(2), r.text(3), r.integer(4), r.integer(5), r.integer(6)};
@@ -122,18 +126,49 @@ bool Credentials::check_secret(int64_t owner, std::string_view value) const {
   return good;
 }
 
+int LoginThrottle::seconds_left(const std::string& key, int limit) const {
+  auto it = windows_.find(key);
+  if (it == windows_.end() || it->second.failures < limit) return 0;
+  int64_t left = it->second.start_ms + kWindow - now_ms();
+  return left <= 0 ? 0 : static_cast<int>((left + 999) / 1000);
+}
+
+void LoginThrottle::count(const std::string& key) {
+  int64_t now = now_ms();
+  if (windows_.size() > 10'000) {
+    std::erase_if(windows_, [&](const auto& w) { return now - w.second.start_ms >= kWindow; });
+    if (windows_.size() > 10'000) windows_.clear();  // an attack with many names: forget, do not grow
+  }
+  Window& w = windows_[key];
+  if (now - w.start_ms >= kWindow) w = {now, 0};
+  ++w.failures;
+}
+
 bool LoginThrottle::blocked(const std::string& key) {
   std::lock_guard lock(mu_);
-  auto it = windows_.find(key);
-  return it != windows_.end() && now_ms() - it->second.start_ms < 60'000 && it->second.failures >= limit_;
+  return seconds_left(key, limit_) > 0;
 }
 
 void LoginThrottle::failed(const std::string& key) {
   std::lock_guard lock(mu_);
-  if (windows_.size() > 10'000) windows_.clear();  // an attack with many names: forget, do not grow
-  Window& w = windows_[key];
-  if (now_ms() - w.start_ms >= 60'000) w = {now_ms(), 0};
-  ++w.failures;
+  count(key);
+}
+
+int LoginThrottle::begin(const Keys& keys) {
+  std::lock_guard lock(mu_);
+  int left = 0;
+  for (const auto& [key, limit] : keys) left = std::max(left, seconds_left(key, limit));
+  if (left) return left;
+  for (const auto& [key, limit] : keys) count(key);
+  return 0;
+}
+
+void LoginThrottle::succeeded(const Keys& keys) {
+  std::lock_guard lock(mu_);
+  for (const auto& [key, limit] : keys) {
+    auto it = windows_.find(key);
+    if (it != windows_.end() && it->second.failures > 0) --it->second.failures;
+  }
 }
 
 }  // namespace tarn::identity

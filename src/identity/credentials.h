@@ -60,11 +60,19 @@ class LoginThrottle {
   bool blocked(const std::string& key);
   void failed(const std::string& key);
 
+  // The same for tries that are counted before they are made, each under several keys with limits of their own: as many at once get no more tries
+  // than one after the other. Seconds until the next is let in; 0: it is counted.
+  using Keys = std::vector<std::pair<std::string, int>>;
+  int begin(const Keys& keys);
+  void succeeded(const Keys& keys);       // it was no failure
+
  private:
   struct Window {
     int64_t start_ms = 0;
     int failures = 0;
   };
+  int seconds_left(const std::string& key, int limit) const;   // under mu_, as count
+  void count(const std::string& key);
   int limit_;
   std::mutex mu_;
   std::unordered_map<std::string, Window> windows_;  // guarded by mu_

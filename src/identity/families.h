@@ -4,13 +4,27 @@
 #include "identity/access_control.h"
 #include "identity/credentials.h"
 #include "identity/directory.h"
+#include "identity/passwords.h"
+#include "identity/web_sessions.h"
 
 namespace tarn::identity {
 
-// Bearer token, or Basic with the login "token".
-std::optional<http::Principal> authenticate(const http::Request& request, Credentials& credentials, const Directory& directory);
+// Bearer token, Basic with the login "token", the token among a WebSocket's subprotocols, or, without any of them, the cookie of a session.
+// RestError 403 for a cookie that another site's page made a browser send.
+std::optional<http::Principal> authenticate(const http::Request& request, Credentials& credentials, WebSessions& sessions, const Directory& directory);
 
-void add_scim_routes(http::RouteTable& table, Directory& directory);
+// What signing in with a password needs.
+struct SignIn {
+  Passwords& passwords;
+  WebSessions& sessions;
+  LoginThrottle& throttle;
+};
+// /login, /logout, /api/2.0/tarn/{me,sessions,password,users/…/password} (docs/sign-in.md)
+void add_sign_in_routes(http::RouteTable& table, SignIn& sign_in, Directory& directory);
+// Sets it and ends the user's sessions, but for the one with the id keep. RestError if it cannot be the password, or the entry has none.
+void change_password(SignIn& sign_in, const Entry& user, const std::string& password, const std::string& keep);
+
+void add_scim_routes(http::RouteTable& table, Directory& directory, SignIn& sign_in);
 void add_token_routes(http::RouteTable& table, Directory& directory, Credentials& credentials, AccessControl& access);
 void add_oauth_routes(http::RouteTable& table, Directory& directory, Credentials& credentials, LoginThrottle& throttle);
 // Tokens as Entra ID gives them out: /TENANT/oauth2/v2.0/token and /TENANT/oauth2/token for service principals. audience_of: what a scope's

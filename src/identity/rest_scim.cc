@@ -21,6 +21,7 @@ struct Resource {
   const char* schema;
   const char* name_field;    // what Entry::name is called; never changes for users and service principals
 };
+constexpr bool kUnchanged = true;   // stands for a password in what PATCH works on
 constexpr Resource kResources[] = {
     {Kind::kUser, "Users", "urn:ietf:params:scim:schemas:core:2.0:User", "userName"},
     {Kind::kServicePrincipal, "ServicePrincipals", "urn:ietf:params:scim:schemas:core:2.0:ServicePrincipal", "applicationId"},
@@ -185,7 +186,28 @@ void set_members(Directory& directory, const Entry& group, const Json& j) {
   for (int64_t id : wanted) directory.add_member(group.id, id);
 }
 
-Response create(Call& call, Directory& directory, Kind kind) {
+// The attribute "password" (RFC 7643, 4.1.1) is only written. nullopt: the request leaves it as it is; "": it takes it away.
+std::optional<std::string> wanted_password(const Json& j, Kind kind) {
+  for (const auto& [name, value] : j.items()) {
+    if (lower_ascii(name) != "password" || value == Json(kUnchanged)) continue;
+    if (kind != Kind::kUser) throw invalid_parameter("Only users have passwords.");
+    if (!value.is_null() && !value.is_string()) throw invalid_parameter("password must be a string.");
+    return value.is_null() ? std::string() : value.get<std::string>();
+  }
+  return std::nullopt;
+}
+
+void set_password(Call& call, SignIn& sign_in, const Entry& user, const std::string& password) {
+  if (password.empty()) {
+    sign_in.passwords.remove(user.id);
+    sign_in.sessions.end_all(user.id);
+  } else {
+    change_password(sign_in, user, password, call.caller.session);
+  }
+  call.audit.emplace_back("password", password.empty() ? "removed" : "changed");
+}
+
+Response create(Call& call, Directory& directory, SignIn& sign_in, Kind kind) {
   const Resource& resource = resource_of(kind);
   Entry e;
   e.kind = kind;
@@ -201,15 +223,21 @@ Response create(Call& call, Directory& directory, Kind kind) {
   }
   if (kind == Kind::kUser && e.name.find('@') == std::string::npos) throw invalid_parameter("userName must be an email address.");
   take_over(e, call.fields);
+  auto password = wanted_password(call.fields, kind);
+  if (password && password->empty()) password.reset();
+  if (auto why = password ? Passwords::objection(*password, e.name) : std::nullopt) throw invalid_parameter(*why);
   auto made = directory.create(e);
   if (!made) throw RestError(409, "RESOURCE_CONFLICT", std::string(resource.name_field) + " " + e.name + " already exists in this workspace.");
   if (kind == Kind::kGroup) set_members(directory, *made, call.fields);
   call.audit.emplace_back(resource.name_field, e.name);
+  if (password) set_password(call, sign_in, *made, *password);
   return http::json_response(render(directory, *made), 201);
 }
 
-Response replace(Directory& directory, Entry e, const Json& wanted, int status) {
+Response replace(Call& call, Directory& directory, SignIn& sign_in, Entry e, const Json& wanted, int status) {
   bool was_active = e.active;
+  auto password = wanted_password(wanted, e.kind);
+  if (auto why = password && !password->empty() ? Passwords::objection(*password, e.name) : std::nullopt) throw invalid_parameter(*why);
   if (e.kind == Kind::kGroup && (e.id == directory.admins() || e.id == directory.users()) && wanted.contains("displayName") && wanted["displayName"] != e.name) {
     throw invalid_parameter("The group " + e.name + " cannot be renamed.");
   }
@@ -220,6 +248,8 @@ Response replace(Directory& directory, Entry e, const Json& wanted, int status) 
     if (other && other->id != e.id) throw RestError(409, "RESOURCE_CONFLICT", "The group " + e.name + " already exists.");
   }
   directory.update(e);
+  if (password) set_password(call, sign_in, e, *password);
+  if (was_active && !e.active) sign_in.sessions.end_all(e.id);   // they do not come back with the user
   if (e.kind == Kind::kGroup) set_members(directory, e, wanted);
   return http::json_response(render(directory, *directory.get(e.id)), status);
 }
@@ -237,7 +267,7 @@ Response remove(Call& call, Directory& directory, Kind kind) {
 
 }  // namespace
 
-void add_scim_routes(http::RouteTable& table, Directory& directory) {
+void add_scim_routes(http::RouteTable& table, Directory& directory, SignIn& sign_in) {
   auto add = [&](const char* method, std::string path, http::Access access, http::RouteHandler handler) {
     http::Route r{method, "/api/*/preview/scim/v2" + path, std::move(handler), access, http::ErrorShape::kScim};
     table.add(std::move(r));
@@ -256,20 +286,21 @@ void add_scim_routes(http::RouteTable& table, Directory& directory) {
     std::string path = "/" + std::string(resource.plural);
     Kind kind = resource.kind;
     add("GET", path, Access::kUser, [&directory, kind](Call& call) { return list(call, directory, kind); });
-    add("POST", path, Access::kAdmin, [&directory, kind](Call& call) { return create(call, directory, kind); });
+    add("POST", path, Access::kAdmin, [&directory, &sign_in, kind](Call& call) { return create(call, directory, sign_in, kind); });
     add("GET", path + "/{id}", Access::kUser, [&directory, kind](Call& call) {
       Json j = render(directory, require(directory, kind, call.in_path("id")));
       select(j, call.text("attributes"), call.text("excludedAttributes"));
       return http::json_response(j);
     });
-    add("PUT", path + "/{id}", Access::kAdmin, [&directory, kind](Call& call) {
-      return replace(directory, require(directory, kind, call.in_path("id")), call.fields, 200);
+    add("PUT", path + "/{id}", Access::kAdmin, [&directory, &sign_in, kind](Call& call) {
+      return replace(call, directory, sign_in, require(directory, kind, call.in_path("id")), call.fields, 200);
     });
-    add("PATCH", path + "/{id}", Access::kAdmin, [&directory, kind](Call& call) {
+    add("PATCH", path + "/{id}", Access::kAdmin, [&directory, &sign_in, kind](Call& call) {
       Entry e = require(directory, kind, call.in_path("id"));
       Json wanted = render(directory, e);
+      if (kind == Kind::kUser) wanted["password"] = kUnchanged;
       apply_scim_patch(wanted, call.at("Operations"));
-      return replace(directory, e, wanted, 200);
+      return replace(call, directory, sign_in, e, wanted, 200);
     });
     add("DELETE", path + "/{id}", Access::kAdmin, [&directory, kind](Call& call) { return remove(call, directory, kind); });
   }
@@ -313,7 +344,7 @@ void add_group_routes(http::RouteTable& table, Directory& directory) {
     Json wanted = render(directory, g);
     Json op = {{"op", add ? "add" : "remove"}, {"path", "members"}, {"value", Json::array({{{"value", std::to_string(member_of(call).id)}}})}};
     apply_scim_patch(wanted, Json::array({op}));
-    replace(directory, g, wanted, 200);
+    set_members(directory, g, wanted);
     return http::ok();
   };
   table.post("/api/*/groups/add-member", [change](Call& call) { return change(call, true); }, http::Access::kAdmin);

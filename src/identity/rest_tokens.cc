@@ -96,21 +96,4 @@ void add_token_routes(http::RouteTable& table, Directory& directory, Credentials
   }, http::Access::kAdmin);
 }
 
-std::optional<http::Principal> authenticate(const http::Request& request, Credentials& credentials, const Directory& directory) {
-  const std::string* header = request.headers.find("Authorization");
-  if (!header) return std::nullopt;
-  std::string token;
-  std::string scheme = lower_ascii(header->substr(0, header->find(' ')));
-  if (header->size() <= scheme.size() + 1) return std::nullopt;
-  if (scheme == "bearer") {
-    token = header->substr(7);
-  } else if (scheme == "basic") {
-    auto pair = base64_decode(std::string_view(*header).substr(6));
-    if (!pair || !pair->starts_with("token:")) return std::nullopt;
-    token = pair->substr(6);
-  }
-  auto owner = credentials.owner_of(token);
-  return owner ? directory.principal(*owner) : std::nullopt;
-}
-
 }  // namespace tarn::identity

@@ -63,6 +63,7 @@ int run_logs(const Arguments&);
 int run_config(const Arguments&);
 int run_sql(const Arguments&);
 int run_storage(const Arguments&);
+int run_user(const Arguments&);
 int run_version(const Arguments&);
 
 }  // namespace tarn::server

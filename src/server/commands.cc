@@ -16,6 +16,8 @@ const std::vector<Command>& commands() {
         {"tls-cert", "FILE", "", "certificate chain (PEM): TLS", true},
         {"tls-key", "FILE", "", "its private key (PEM)", true},
         {"admin", "NAME", "admin@localhost", "the user that is made in an empty home", true},
+        {"session-idle-minutes", "N", "480", "a browser that has signed in is asked again after this time without a request", true},
+        {"session-hours", "N", "168", "and after this time in any case", true},
         {"storage-account", "NAME", "tarnlake", "the name of the workspace's own storage account", true},
         {"key-vault", "NAME", "tarnvault", "the name of the workspace's own key vault", true},
         {"azure-authority", "URL", "https://login.microsoftonline.com", "where the workspace's identity for key vaults elsewhere gets its tokens", true},
@@ -56,6 +58,7 @@ const std::vector<Command>& commands() {
         {"output", "FORMAT", "table", "table, csv or json"},
         home_option()}, run_sql},
       {"storage", "Shows the keys, the endpoints and the connection string of the workspace's storage account.", "", {home_option()}, run_storage},
+      {"user", "Sets a user's password, which is read from the terminal or from standard input; the user's sessions end.", "password NAME", {home_option()}, run_user},
       {"config", "Shows every setting and where its value comes from.", "", {home_option()}, run_config},
       {"version", "Shows the version.", "", {}, run_version},
   };

@@ -12,7 +12,7 @@ from test_workspace import server, stranger  # noqa: F401
 
 # Open to everybody, and why: the health check; what clients ask before they have a token; the endpoints that give tokens out.
 PUBLIC = {"get /health", "get /.well-known/databricks-config", "get /oidc/.well-known/oauth-authorization-server", "get /oidc/.well-known/openid-configuration",
-          "post /oidc/v1/token"} | {f"{m} /{{tenant}}/{rest}" for m, rest in (
+          "post /oidc/v1/token", "post /login"} | {f"{m} /{{tenant}}/{rest}" for m, rest in (
               ("get", ".well-known/openid-configuration"), ("get", "v2.0/.well-known/openid-configuration"), ("post", "oauth2/token"), ("post", "oauth2/v2.0/token"))}
 JSON = {"Content-Type": "application/json"}
 
