@@ -1,5 +1,7 @@
 #include "clusters/cluster_store.h"
 
+#include <algorithm>
+
 #include "base/encoding.h"
 
 namespace tarn::clusters {
@@ -35,6 +37,14 @@ Cluster read(SqliteStatement& r) {
   c.active_ms = r.integer(9);
   c.pinned = r.integer(10) != 0;
   return c;
+}
+
+constexpr std::string_view kEventColumns = "SELECT timestamp_ms, type, details, seq FROM cluster_events WHERE cluster = ? ";
+
+std::vector<Event> read_events(SqliteStatement& query) {
+  std::vector<Event> out;
+  while (query.step()) out.push_back({query.integer(0), query.text(1), Json::parse(query.text(2), nullptr, false), query.integer(3)});
+  return out;
 }
 
 Policy read_policy(SqliteStatement& r) { return {r.text(0), r.text(1), r.text(2), r.text(3), r.integer(4), r.integer(5)}; }
@@ -104,10 +114,21 @@ void ClusterStore::add_event(const std::string& id, const std::string& type, con
 
 std::vector<Event> ClusterStore::events(const std::string& id) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT timestamp_ms, type, details FROM cluster_events WHERE cluster = ? ORDER BY seq");
-  query.bind(id);
-  std::vector<Event> out;
-  while (query.step()) out.push_back({query.integer(0), query.text(1), Json::parse(query.text(2), nullptr, false)});
+  SqliteStatement query(*db, std::string(kEventColumns) + "ORDER BY seq");
+  return read_events(query.bind(id));
+}
+
+std::vector<Event> ClusterStore::events_after(const std::string& id, int64_t seq, int limit) const {
+  auto db = metadata_.lease();
+  SqliteStatement query(*db, std::string(kEventColumns) + "AND seq > ? ORDER BY seq LIMIT ?");
+  return read_events(query.bind(id).bind(seq).bind(limit));
+}
+
+std::vector<Event> ClusterStore::last_events(const std::string& id, int limit) const {
+  auto db = metadata_.lease();
+  SqliteStatement query(*db, std::string(kEventColumns) + "ORDER BY seq DESC LIMIT ?");
+  auto out = read_events(query.bind(id).bind(limit));
+  std::reverse(out.begin(), out.end());
   return out;
 }
 

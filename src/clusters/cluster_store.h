@@ -31,6 +31,7 @@ struct Event {
   int64_t timestamp_ms = 0;
   std::string type;
   Json details = Json::object();
+  int64_t seq = 0;                  // grows from event to event
 };
 
 struct Policy {
@@ -51,6 +52,8 @@ class ClusterStore {
   void remove(const std::string& id);
   void add_event(const std::string& id, const std::string& type, const Json& details);
   std::vector<Event> events(const std::string& id) const;   // oldest first
+  std::vector<Event> events_after(const std::string& id, int64_t seq, int limit) const;   // the next of them
+  std::vector<Event> last_events(const std::string& id, int limit) const;                 // oldest first
 
   std::vector<Policy> policies() const;
   std::optional<Policy> policy(std::string_view id) const;

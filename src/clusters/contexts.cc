@@ -31,6 +31,11 @@ RestError no_context(const std::string& id) { return {404, "ContextNotFound", "T
 
 }  // namespace
 
+const char* status_name(CommandState::Status s) {
+  static constexpr const char* kNames[] = {"Queued", "Running", "Cancelling", "Finished", "Cancelled", "Error"};
+  return kNames[static_cast<int>(s)];
+}
+
 struct ExecutionContexts::Context {
   std::string id, cluster, language;
   http::Principal owner;
@@ -90,6 +95,7 @@ class ExecutionContexts::Command : public CellListener {
       Json r;
       std::string text = values.redact(std::move(text_));
       text_.clear();
+      taken_ = 0;
       if (text.size() > kMaxText || lost_) {
         size_t cut = std::min(text.size(), kMaxText);
         while (cut > 0 && cut < text.size() && (text[cut] & 0xC0) == 0x80) --cut;   // between characters
@@ -123,7 +129,8 @@ class ExecutionContexts::Command : public CellListener {
       if (r["resultType"] != "image" && r["resultType"] != "images") values.redact(&r);
       // Not of the API, which knows one result a command: what was printed besides.
       if (!shows_text && !text.empty()) r["text"] = text;
-      size_ = r.dump(-1, ' ', false, Json::error_handler_t::replace).size();
+      size_ = r.dump(-1, ' ', false, Json::error_handler_t::replace).size() + text.size();
+      shown_ = std::move(text);
       state_.results = std::move(r);
       state_.status = end.status == S::kCancelled ? CommandState::Status::kCancelled : CommandState::Status::kFinished;
       table_ = nullptr;
@@ -140,6 +147,18 @@ class ExecutionContexts::Command : public CellListener {
     std::lock_guard lock(mu_);
     return state_;
   }
+  CommandOutput output(size_t from) {
+    std::lock_guard lock(mu_);
+    if (!ended() && shown_.size() < kMaxText) {
+      auto values = redactor_.values(audiences_);
+      std::string_view rest = std::string_view(text_).substr(taken_);
+      size_t safe = values.safe_prefix(rest);
+      shown_ += values.redact(std::string(rest.substr(0, safe)));
+      taken_ += safe;
+    }
+    from = std::min(from, shown_.size());
+    return {shown_.substr(from), shown_.size(), state_};
+  }
   // The bytes of its results; nullopt while it has not ended.
   std::optional<size_t> kept() const {
     std::lock_guard lock(mu_);
@@ -154,6 +173,8 @@ class ExecutionContexts::Command : public CellListener {
   const std::vector<std::string> audiences_;
   mutable std::mutex mu_;
   CommandState state_;             // guarded by mu_
+  std::string shown_;              // guarded by mu_: the beginning of what was printed, less secrets, as far as somebody wanted to see it
+  size_t taken_ = 0;               // guarded by mu_: how much of text_ that is
   std::string text_, last_;        // guarded by mu_; last_: what the result is, if it is not text
   Json table_;                     // guarded by mu_
   std::vector<std::string> images_;// guarded by mu_
@@ -290,6 +311,11 @@ std::string ExecutionContexts::execute(const http::Principal& caller, const std:
 
 CommandState ExecutionContexts::command(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command) const {
   return require_command(*require(caller, cluster, context), command)->state();
+}
+
+CommandOutput ExecutionContexts::output(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command,
+                                        size_t from) const {
+  return require_command(*require(caller, cluster, context), command)->output(from);
 }
 
 void ExecutionContexts::cancel(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command) {

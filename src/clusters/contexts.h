@@ -27,6 +27,15 @@ struct CommandState {
   Json results;   // null until it has ended; as API 1.2 has them, without secrets
 };
 
+const char* status_name(CommandState::Status status);   // as API 1.2 has it
+
+// What a command has printed from a position on, without secrets; next: the position behind it (bytes of what was shown).
+struct CommandOutput {
+  std::string text;
+  size_t next = 0;
+  CommandState state;
+};
+
 // Thread-safe. A context is its owner's: to everybody else it does not exist.
 class ExecutionContexts : public ClusterWatcher {
  public:
@@ -41,6 +50,7 @@ class ExecutionContexts : public ClusterWatcher {
   // The id of the command. language: "" is the context's.
   std::string execute(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& language, std::string code);
   CommandState command(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command) const;
+  CommandOutput output(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command, size_t from) const;
   void cancel(const http::Principal& caller, const std::string& cluster, const std::string& context, const std::string& command);
 
   void ended(const std::string& cluster) override;

@@ -121,16 +121,23 @@ Json spec_of(Call& call, const ClusterStore& store, const AccessControl& access)
   return spec;
 }
 
-Json render(const Cluster& c, const AccessControl& access, const Supervisor& supervisor) {
+// What a cluster says of itself may have the end of its log in it, and that the secrets of its configuration.
+Json without_secrets(Json said, const std::string& id, const secrets::Redactor& redactor) {
+  const std::string audience[] = {"cluster/" + id};
+  redactor.values(audience).redact(&said);
+  return said;
+}
+
+Json render(const Cluster& c, const AccessControl& access, const Supervisor& supervisor, const secrets::Redactor& redactor) {
   Json j = c.spec;
   j["cluster_id"] = c.id;
   j["state"] = state_name(c.state);
-  j["state_message"] = c.message;
+  j["state_message"] = without_secrets(c.message, c.id, redactor);
   j["start_time"] = c.created_ms;
   if (c.started_ms) j["last_restarted_time"] = c.started_ms;
   if (c.terminated_ms && (c.state == State::kTerminated || c.state == State::kError)) j["terminated_time"] = c.terminated_ms;
   if (int64_t active_ms = supervisor.last_activity_ms(c)) j["last_activity_time"] = active_ms;
-  if (!c.reason.is_null()) j["termination_reason"] = c.reason;
+  if (!c.reason.is_null()) j["termination_reason"] = without_secrets(c.reason, c.id, redactor);
   auto creator = access.directory().get(c.creator);
   j["creator_user_name"] = creator ? creator->name : "";
   j["cluster_source"] = "API";
@@ -153,7 +160,7 @@ bool in(const Json& filter, const char* field, const std::string& value) {
   return !wanted.is_array() || wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
 }
 
-Response list(Call& call, const ClusterStore& store, const AccessControl& access, const Supervisor& supervisor) {
+Response list(Call& call, const ClusterStore& store, const AccessControl& access, const Supervisor& supervisor, const secrets::Redactor& redactor) {
   const Json& filter = call.at("filter_by");
   std::vector<Json> found;
   for (const auto& c : store.list()) {
@@ -163,7 +170,7 @@ Response list(Call& call, const ClusterStore& store, const AccessControl& access
       bool wanted = p.is_string() ? lower_ascii(p.get<std::string>()) == "true" : p == true;  // the SDK writes True
       if (wanted != c.pinned) continue;
     }
-    if (access.allows(call.caller, object_ref(c.id), "CAN_ATTACH_TO")) found.push_back(render(c, access, supervisor));
+    if (access.allows(call.caller, object_ref(c.id), "CAN_ATTACH_TO")) found.push_back(render(c, access, supervisor, redactor));
   }
   const Json& sort = call.at("sort_by");
   std::string field = sort.is_object() ? sort.value("field", "") : "";
@@ -179,7 +186,7 @@ Response list(Call& call, const ClusterStore& store, const AccessControl& access
   return http::json_response(out);
 }
 
-Response events(Call& call, const ClusterStore& store, const AccessControl& access) {
+Response events(Call& call, const ClusterStore& store, const AccessControl& access, const secrets::Redactor& redactor) {
   Cluster c = require_cluster(store, access, call.caller, call.required_text("cluster_id"), "CAN_ATTACH_TO");
   auto types = call.texts("event_types");
   int64_t from = call.integer("start_time", 0), to = call.integer("end_time", INT64_MAX);
@@ -196,7 +203,8 @@ Response events(Call& call, const ClusterStore& store, const AccessControl& acce
   auto page = http::page_of(found.size(), size, call.text("page_token"), 50, 500, static_cast<size_t>(offset));
   Json list = Json::array();
   for (size_t i = page.from; i < page.to; ++i) {
-    list.push_back({{"cluster_id", c.id}, {"timestamp", found[i].timestamp_ms}, {"type", found[i].type}, {"details", found[i].details}});
+    list.push_back({{"cluster_id", c.id}, {"timestamp", found[i].timestamp_ms}, {"type", found[i].type},
+                    {"details", without_secrets(found[i].details, c.id, redactor)}});
   }
   Json out = {{"events", list}, {"total_count", found.size()}};
   if (page.to < found.size()) {
@@ -219,7 +227,7 @@ Cluster require_cluster(const ClusterStore& store, const AccessControl& access, 
   return *c;
 }
 
-void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, AccessControl& access) {
+void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, AccessControl& access, const secrets::Redactor& redactor) {
   access.add_type({kType, "cluster", {"CAN_ATTACH_TO", "CAN_RESTART", "CAN_MANAGE"}, [&store](const std::string& id) { return store.get(id).has_value(); },
                    nullptr, true, {"Can attach to the cluster", "Can also start, restart and terminate it", "Can also edit it and its permissions"}});
   auto get = [&store, &access](Call& call, const char* level) {
@@ -246,9 +254,11 @@ void add_cluster_routes(http::RouteTable& table, ClusterStore& store, Supervisor
     supervisor.start(c.id, "CREATING", {{"user", call.caller.name}, {"attributes", c.spec}});
     return http::json_response({{"cluster_id", c.id}});
   });
-  table.get(p + "get", [get, &access, &supervisor](Call& call) { return http::json_response(render(get(call, "CAN_ATTACH_TO"), access, supervisor)); });
-  table.get(p + "list", [&](Call& call) { return list(call, store, access, supervisor); });
-  table.post(p + "events", [&](Call& call) { return events(call, store, access); });
+  table.get(p + "get", [get, &access, &supervisor, &redactor](Call& call) {
+    return http::json_response(render(get(call, "CAN_ATTACH_TO"), access, supervisor, redactor));
+  });
+  table.get(p + "list", [&](Call& call) { return list(call, store, access, supervisor, redactor); });
+  table.post(p + "events", [&](Call& call) { return events(call, store, access, redactor); });
   table.post(p + "start", [&, get](Call& call) {
     Cluster c = get(call, "CAN_RESTART");
     if (c.state != State::kTerminated && c.state != State::kError) throw http::invalid_state("Cluster " + c.id + " is in unexpected state " + state_name(c.state) + ".");

@@ -17,11 +17,6 @@ std::string language_of(Call& call, bool required) {
   throw invalid_parameter("language must be python, sql, scala or r.");
 }
 
-const char* name(CommandState::Status s) {
-  static constexpr const char* kNames[] = {"Queued", "Running", "Cancelling", "Finished", "Cancelled", "Error"};
-  return kNames[static_cast<int>(s)];
-}
-
 }  // namespace
 
 void add_command_routes(http::RouteTable& table, ClusterStore& store, Supervisor& supervisor, ExecutionContexts& contexts, identity::AccessControl& access) {
@@ -65,7 +60,7 @@ void add_command_routes(http::RouteTable& table, ClusterStore& store, Supervisor
   add("GET", "commands/status", [&, cluster_of](Call& call) {
     std::string id = call.required_text("commandId");
     auto state = contexts.command(call.caller, cluster_of(call).id, call.required_text("contextId"), id);
-    return http::json_response({{"id", id}, {"status", name(state.status)}, {"results", state.results}});
+    return http::json_response({{"id", id}, {"status", status_name(state.status)}, {"results", state.results}});
   });
   add("POST", "commands/cancel", [&, cluster_of](Call& call) {
     std::string id = call.required_text("commandId");

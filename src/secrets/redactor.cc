@@ -84,17 +84,19 @@ void Redactor::Values::redact(nlohmann::json* json) const {
   }
 }
 
-size_t Redactor::Values::held_back(std::string_view text) const {
-  size_t most = 0;
-  for (const auto& v : values_) {
-    for (size_t n = std::min(v.size() - 1, text.size()); n > most; --n) {
-      if (text.substr(text.size() - n) == std::string_view(v).substr(0, n)) {
-        most = n;
-        break;
-      }
+size_t Redactor::Values::safe_prefix(std::string_view text, char ends) const {
+  size_t at = 0, last = 0;   // last: behind the last byte of that kind which is in no value
+  while (at < text.size()) {
+    std::string_view rest = text.substr(at);
+    size_t whole = 0;
+    for (const auto& v : values_) {   // the longest first, as redact() takes them
+      if (v.size() > rest.size() && std::string_view(v).starts_with(rest)) return ends ? last : at;
+      if (!whole && rest.starts_with(v)) whole = v.size();
     }
+    if (!whole && text[at] == ends) last = at + 1;
+    at += whole ? whole : 1;
   }
-  return most;
+  return ends ? last : at;
 }
 
 }  // namespace tarn::secrets

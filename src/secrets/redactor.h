@@ -24,8 +24,10 @@ class Redactor {
     // Texts, names and numbers in it.
     void redact(nlohmann::json* json) const;
     bool empty() const { return values_.empty(); }
-    // For text that comes in pieces: how many bytes at its end may be the start of a value whose rest has not come yet.
-    size_t held_back(std::string_view text) const;
+    // For text that comes in pieces: the longest beginning of it that may be shown before the rest has come, in bytes. No value reaches over
+    // its end, neither a whole one nor one whose rest may follow: pieces that are cut there show what the whole would. ends: other than
+    // NUL, the byte that it ends with ('\n': whole lines).
+    size_t safe_prefix(std::string_view text, char ends = '\0') const;
 
    private:
     friend class Redactor;

@@ -21,14 +21,24 @@ TEST_CASE("values are taken out of texts, tables and numbers, for those who know
   CHECK(json == nlohmann::json::parse(R"({"rows":[["x[REDACTED]x","[REDACTED]",4,true,null]],"[REDACTED]":{"a":"1[REDACTED].5"}})"));
 }
 
-TEST_CASE("text in pieces: the beginning of a value waits for the rest") {
+TEST_CASE("text in pieces: what is shown of it is what is shown of the whole") {
   Redactor r;
   std::string me[] = {"user/1"};
-  r.revealed(me[0], "abcab!");
+  for (const char* value : {"abcab!", "xab", "abcd", "two\nlines"}) r.revealed(me[0], value);
   auto v = r.values(me);
-  CHECK(v.held_back("xyz") == 0);
-  CHECK(v.held_back("xyza") == 1);
-  CHECK(v.held_back("abcab") == 5);
-  CHECK(v.held_back("abcabc") == 3);
-  CHECK(v.held_back("abcab!") == 0);
+  CHECK(v.safe_prefix("xyz") == 3);
+  CHECK(v.safe_prefix("yza") == 2);
+  CHECK(v.safe_prefix("abcab") == 0);
+  CHECK(v.safe_prefix("abcab!") == 6);
+  CHECK(v.safe_prefix("zxab") == 4);     // whole, though its end may begin another
+  CHECK(v.safe_prefix("one\ntwo\nli", '\n') == 4);
+  CHECK(v.safe_prefix("one\ntwo\nlines\nx", '\n') == 14);
+  CHECK(v.safe_prefix("one\ntwo\nlines", '\n') == 4);
+  const std::string text = "xabcab!abcdxabxxtwo\nlinestwo\nabcabcdx", all = v.redact(text);
+  for (size_t a = 0; a <= text.size(); ++a) {   // cut anywhere
+    size_t first = v.safe_prefix(text.substr(0, a));
+    CHECK(v.redact(text.substr(0, first)) + v.redact(text.substr(first)) == all);
+    size_t lines = v.safe_prefix(text.substr(0, a), '\n');
+    CHECK(v.redact(text.substr(0, lines)) + v.redact(text.substr(lines)) == all);
+  }
 }

@@ -98,6 +98,17 @@ vault::Identity identity_for_azure(const Settings& settings) {
   return identity;
 }
 
+identity::SessionLimits session_limits(const Settings& settings) {
+  auto number = [&](const char* name, int64_t unit_ms) {
+    const std::string& text = settings.get(name);
+    char* end = nullptr;
+    long long n = std::strtoll(text.c_str(), &end, 10);
+    if (text.empty() || *end || n < 1 || n > 1'000'000) throw UsageError("--" + std::string(name) + " wants a number from 1 on");
+    return n * unit_ms;
+  };
+  return {.idle_ms = number("session-idle-minutes", 60'000), .lifetime_ms = number("session-hours", 3600'000)};
+}
+
 std::string process_metrics(const http::Listener& listener, const clusters::Supervisor& supervisor, const clusters::ExecutionContexts& contexts,
                             const clusters::GrpcRouter& grpc) {
   auto s = listener.stats();
@@ -109,6 +120,9 @@ std::string process_metrics(const http::Listener& listener, const clusters::Supe
   };
   add("http_connections_open", "gauge", "Open HTTP connections.", s.open);
   add("http_connections_total", "counter", "Accepted connections.", s.connections);
+  add("websockets_open", "gauge", "Open WebSockets.", s.sockets_open);
+  add("websockets_total", "counter", "WebSockets that were opened.", s.sockets);
+  add("websockets_cut_total", "counter", "WebSockets that were cut because the client did not take what was sent.", s.sockets_cut);
   add("grpc_connections_total", "counter", "Connections that speak HTTP/2.", s.http2);
   add("grpc_calls_open", "gauge", "Spark Connect calls that are relayed.", grpc.open());
   add("grpc_calls_total", "counter", "Spark Connect calls.", grpc.calls());
@@ -156,6 +170,9 @@ int run_server(const Arguments& arguments) {
   identity::AccessControl access(metadata, directory);
   identity::AuditLog audit(home + "/logs/audit.log");
   identity::LoginThrottle throttle;
+  identity::Passwords passwords(metadata);
+  identity::WebSessions sessions(metadata, session_limits(settings));
+  identity::SignIn sign_in{passwords, sessions, throttle};
   secrets::Vault vault(metadata, secrets::MasterKey::load(home + "/master.key"));
   workspace::ObjectStore objects(metadata);
   workspace::set_up_access(objects, access);
@@ -229,7 +246,8 @@ int run_server(const Arguments& arguments) {
   SqlFunctions sql_functions;
   http::RouteTable routes;
   std::unique_ptr<http::Listener> listener;
-  identity::add_scim_routes(routes, directory);
+  identity::add_scim_routes(routes, directory, sign_in);
+  identity::add_sign_in_routes(routes, sign_in, directory);
   identity::add_group_routes(routes, directory);
   identity::add_token_routes(routes, directory, credentials, access);
   identity::add_oauth_routes(routes, directory, credentials, throttle);
@@ -249,8 +267,10 @@ int run_server(const Arguments& arguments) {
   }, mounts);
   workspace::add_mount_routes(routes, mounts, access, {[&](const std::string& url) { outbound.require(url); }, [&](const http::Url& url) { return own_account.is_own(url); },
                                                        [&](const std::string& host) { return own_account.is_host(host); }});
-  clusters::add_cluster_routes(routes, cluster_store, supervisor, access);
+  clusters::add_cluster_routes(routes, cluster_store, supervisor, access, redactor);
   clusters::add_policy_routes(routes, cluster_store, access);
+  clusters::LiveFeeds feeds;
+  clusters::add_stream_routes(routes, cluster_store, contexts, access, redactor, feeds, home);
   clusters::add_command_routes(routes, cluster_store, supervisor, contexts, access);
   clusters::add_library_routes(routes, cluster_store, libraries, access, [&](const http::Principal& caller, const std::string& path) {
     return read_workspace_file(caller, path, home + "/dbfs", unity, objects, mounts, access, kMaxLibrary);
@@ -267,7 +287,7 @@ int run_server(const Arguments& arguments) {
     r.body = metrics();
     return r;
   });
-  http::Router router(routes, {[&](const http::Request& request) { return identity::authenticate(request, credentials, directory); },
+  http::Router router(routes, {[&](const http::Request& request) { return identity::authenticate(request, credentials, sessions, directory); },
                                [&](const http::AuditEntry& entry) { audit.write(entry); }, workspace});
   http::VirtualHosts hosts(router);
   azure.add_hosts(hosts);
