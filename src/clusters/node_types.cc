@@ -25,7 +25,10 @@ constexpr NodeType kNodes[] = {
     {"i3.xlarge", "i3.xlarge", "Storage Optimized", 4, 31232},
     {"m5d.large", "m5d.large", "General Purpose", 2, 8192},
 };
+// Databricks Connect refuses a cluster whose version is below its own.
 constexpr RuntimeVersion kRuntimes[] = {
+    {"19.3.x-scala2.13", "19.3 (Tarn, as Apache Spark 4.2.0, Scala 2.13)"},
+    {"18.3.x-scala2.13", "18.3 (Tarn, as Apache Spark 4.2.0, Scala 2.13)"},
     {"17.3.x-scala2.13", "17.3 LTS (Tarn, as Apache Spark 4.2.0, Scala 2.13)"},
     {"17.3.x-cpu-ml-scala2.13", "17.3 LTS ML (Tarn, as Apache Spark 4.2.0, Scala 2.13)"},
     {"16.4.x-scala2.13", "16.4 LTS (Tarn, as Apache Spark 4.2.0, Scala 2.13)"},
