@@ -41,7 +41,7 @@ tarn_interface(tarn_arrow INCLUDE ${a}/include LINK simdjson ${a}/lib/libarrow.s
 target_link_options(tarn_arrow INTERFACE LINKER:--push-state,--no-as-needed,-lssl,-lcrypto,--pop-state)
 tarn_interface(tarn_simdjson LINK tarn_arrow)  # not simdjson alone: CMake would put it behind libarrow
 tarn_interface(tarn_roaring LINK roaring)
-tarn_interface(tarn_compression LINK PkgConfig::zstd ZLIB::ZLIB bz2)
+tarn_interface(tarn_compression LINK PkgConfig::zstd ZLIB::ZLIB bz2 lzma)
 pkg_check_modules(libxml REQUIRED libxml-2.0)
 tarn_interface(tarn_icu LINK PkgConfig::icu)
 tarn_interface(tarn_readline LINK readline)

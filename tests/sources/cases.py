@@ -109,7 +109,6 @@ READS = [
     ("recursive", "csv", {"x/a.csv": "x\n", "x/y/b.csv": "y\n"}, {"recursiveFileLookup": "true"}, None),
     ("modified_future", "csv", {"a.csv": "x\n"}, {"modifiedAfter": "2100-01-01T00:00:00"}, "a STRING"),
     ("unknown_source", "nosuch", {"a.csv": "x\n"}, {}, None),
-    ("avro_source", "avro", {"a.avro": "x\n"}, {}, None),
     ("damaged_gzip", "csv", {"a.csv.gz": gzip.compress(os.urandom(20000))[:8000]}, {}, "a STRING"),
     ("damaged_gzip_ignored", "csv", {"a.csv.gz": gzip.compress(b"a,b\n" * 3)[:-9]}, {"ignoreCorruptFiles": "true"}, "a STRING, b STRING"),
     ("no_parquet", "parquet", {"a.parquet": "this is no parquet file at all"}, {}, None),

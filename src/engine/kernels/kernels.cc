@@ -15,6 +15,7 @@ void register_sentences(Kernels& k);
 void register_time_windows(Kernels& k);
 void register_variant(Kernels& k);
 void register_xml(Kernels& k);
+void register_avro(Kernels& k);
 
 void register_kernels(duckdb::DatabaseInstance& database) {
   Kernels k(database);
@@ -45,6 +46,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_json(k);
   register_from_text(k);
   register_xml(k);
+  register_avro(k);
   register_variant(k);
   register_misc(k);
   register_random(k);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "base/ids.h"
@@ -10,6 +12,7 @@
 #include "duckdb.hpp"
 #include "engine/error_map.h"
 #include "engine/sinks/output_stream.h"
+#include "engine/sinks/part_file.h"
 #include "engine/sinks/row_encoder.h"
 #include "engine/sinks/staging.h"
 #include "engine/storage_bridge.h"
@@ -31,18 +34,21 @@ using Column = duckdb::RecursiveUnifiedVectorFormat;
 constexpr const char* kNullPartition = "__HIVE_DEFAULT_PARTITION__";
 constexpr const char* kSparkVersion = "4.2.0";
 
-const char* shown_format(const std::string& f) { return f == "csv" ? "CSV" : f == "json" ? "JSON" : f == "text" ? "Text" : f == "xml" ? "XML" : "Parquet"; }
+// The formats that are written, and what messages call them.
+const std::map<std::string, const char*> kFormats = {{"csv", "CSV"}, {"json", "JSON"}, {"text", "Text"}, {"xml", "XML"}, {"parquet", "Parquet"}, {"orc", "ORC"}, {"avro", "Avro"}};
+const char* shown_format(const std::string& f) { return kFormats.at(f); }
 
 bool supported(const std::string& format, const DataType& t) {
   if (t.id() == TypeId::kGeometry || t.id() == TypeId::kGeography) return false;
   if (t.id() == TypeId::kUdt) return supported(format, t.sql_type());
   if (format == "text") return t.is_string();
   if (format == "csv") return !t.is_nested() && t.id() != TypeId::kVariant && t.id() != TypeId::kNull && t.id() != TypeId::kCalendarInterval;
+  if ((format == "orc" || format == "avro") && t.id() == TypeId::kVariant) return false;
   switch (t.id()) {
     case TypeId::kStruct: return std::all_of(t.fields().begin(), t.fields().end(), [&](const auto& f) { return supported(format, f.type()); });
     case TypeId::kArray: return supported(format, t.element());
     case TypeId::kMap: return supported(format, t.key()) && supported(format, t.value());
-    case TypeId::kNull: return format == "json" || format == "xml";
+    case TypeId::kNull: return format == "json" || format == "xml" || format == "avro";
     case TypeId::kCalendarInterval: return false;
     default: return true;
   }
@@ -57,6 +63,36 @@ bool holds(const DataType& t, TypeId id) {
     default: return false;
   }
 }
+
+// Rows as an encoder writes them.
+class EncodedFile : public PartFile {
+ public:
+  // which: of the query's columns.
+  EncodedFile(std::unique_ptr<OutputStream> to, RowEncoder& encoder, const std::vector<size_t>& which) : to_(std::move(to)), encoder_(encoder), which_(which) {
+    encoder_.header(buffer_);
+  }
+  void append(duckdb::DataChunk&, const std::vector<Column>& columns, size_t from, size_t to) override {
+    for (idx_t row = from; row < to; ++row) {
+      encoder_.row(columns, which_, row, buffer_);
+      if (buffer_.size() > (1 << 18)) flush();
+    }
+  }
+  void close() override {
+    encoder_.footer(buffer_);
+    flush();
+    to_->close();
+  }
+
+ private:
+  void flush() {
+    if (!buffer_.empty()) to_->write(buffer_);
+    buffer_.clear();
+  }
+  std::unique_ptr<OutputStream> to_;
+  RowEncoder& encoder_;
+  const std::vector<size_t>& which_;
+  std::string buffer_;
+};
 
 struct Plan {
   std::string format;
@@ -113,9 +149,8 @@ class Writer {
   void prepare() {
     p_.format = lower(r_.format);
     p_.options = sources::Options(r_.options);
-    if (p_.format == "orc" || p_.format == "avro") throw not_built("writing the data source " + p_.format);
     if (p_.format == "binaryfile") throw SparkError::Plain(ErrorKind::kUnsupported, "Write is not supported for binary file data source");
-    if (p_.format != "csv" && p_.format != "json" && p_.format != "text" && p_.format != "xml" && p_.format != "parquet") {
+    if (!kFormats.contains(p_.format)) {
       throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", r_.format}});
     }
     storage::store_for(r_.path);  // throws for unknown schemes
@@ -165,6 +200,12 @@ class Writer {
     p_.dynamic_overwrite = mode == "dynamic" && r_.mode == SaveMode::kOverwrite && r_.static_partition.size() < p_.partition_columns.size();
     if (p_.format == "parquet") {
       prepare_parquet();
+    } else if (p_.format == "orc") {
+      orc_.emplace(p_.data_schema, p_.options, conf_);
+      p_.extension = orc_->extension();
+    } else if (p_.format == "avro") {
+      avro_.emplace(p_.data_schema, p_.options, conf_);
+      p_.extension = ".avro";
     } else {
       auto codec = p_.options.find("compression");
       if (!codec) codec = p_.options.find("codec");
@@ -289,58 +330,64 @@ class Writer {
       if (!chunk || chunk->size() == 0) break;
       chunk->Flatten();
       std::vector<Column> columns(chunk->ColumnCount());
-      for (idx_t i = 0; i < chunk->ColumnCount(); ++i) {
-        duckdb::Vector::RecursiveToUnifiedFormat(chunk->data[i], chunk->size(), columns[i]);
-      }
-      fn(columns, chunk->size());
+      for (idx_t i = 0; i < chunk->ColumnCount(); ++i) duckdb::Vector::RecursiveToUnifiedFormat(chunk->data[i], chunk->size(), columns[i]);
+      fn(*chunk, columns);
     }
   }
 
-  // csv, json, xml, text: one stream of rows, sorted by the partition columns as Spark sorts them.
+  std::unique_ptr<PartFile> create(const std::string& path) {
+    if (avro_) return avro_->create(create_file(path, Codec::kNone, "UTF-8"), p_.data_columns);
+    if (orc_) return orc_->create(create_file(path, Codec::kNone, "UTF-8"), *connection_.context);
+    return std::make_unique<EncodedFile>(create_file(path, codec_, charset_), *encoder_, p_.data_columns);
+  }
+
+  // All but parquet: one stream of rows, sorted by the partition columns as Spark sorts them.
   void write_rows(Staging& staging) {
     bool partitioned = !p_.partition_columns.empty();
     std::string sql = "SELECT * FROM " + named_query() + (partitioned ? " ORDER BY " + partition_list() : "");
-    std::unique_ptr<OutputStream> file;
-    std::string current, buffer;
+    std::unique_ptr<PartFile> file;
+    std::string current;
     int64_t in_file = 0, counter = 0;
-    auto flush = [&] {
-      if (!buffer.empty()) file->write(buffer);
-      buffer.clear();
-    };
-    auto open = [&](const std::string& directory) {
-      std::string relative = (directory.empty() ? "" : directory + "/") + file_name(counter);
-      file = create_file(staging.add(relative), codec_, charset_);
-      directories_.insert(directory);
+    auto open = [&] {
+      file = create(staging.add((current.empty() ? "" : current + "/") + file_name(counter)));
+      directories_.insert(current);
       in_file = 0;
-      encoder_->header(buffer);
     };
     auto close = [&] {
-      if (!file) return;
-      encoder_->footer(buffer);
-      flush();
-      file->close();
+      if (file) file->close();
       file.reset();
     };
-    if (!partitioned) open("");
-    for_each_chunk(sql, [&](const std::vector<Column>& columns, idx_t rows) {
-      for (idx_t row = 0; row < rows; ++row) {
+    if (!partitioned) open();
+    duckdb::DataChunk data;  // the columns that are written
+    duckdb::vector<duckdb::LogicalType> types;
+    for (size_t c : p_.data_columns) types.push_back(to_duckdb(r_.schema.fields()[c].type()));
+    data.InitializeEmpty(types);
+    for_each_chunk(sql, [&](duckdb::DataChunk& chunk, const std::vector<Column>& columns) {
+      const idx_t rows = chunk.size();
+      for (size_t i = 0; i < p_.data_columns.size(); ++i) data.data[i].Reference(chunk.data[p_.data_columns[i]]);
+      data.SetCardinality(rows);
+      // Runs of rows that go to one file.
+      for (idx_t from = 0; from < rows;) {
+        idx_t to = rows;
         if (partitioned) {
-          std::string path = partition_path(columns, row);
+          std::string path = partition_path(columns, from);
+          for (to = from + 1; to < rows && partition_path(columns, to) == path;) ++to;
           if (!file || path != current) {
             close();
             current = std::move(path);
             counter = 0;
-            open(current);
+            open();
           }
         }
         if (p_.max_records > 0 && in_file == p_.max_records) {
           close();
           ++counter;
-          open(current);
+          open();
         }
-        encoder_->row(columns, p_.data_columns, row, buffer);
-        ++in_file;
-        if (buffer.size() > (1 << 18)) flush();
+        if (p_.max_records > 0) to = std::min(to, from + static_cast<idx_t>(p_.max_records - in_file));
+        file->append(data, columns, from, to);
+        in_file += static_cast<int64_t>(to - from);
+        from = to;
       }
       result_.rows += static_cast<int64_t>(rows);
     });
@@ -395,8 +442,8 @@ class Writer {
       }
       std::string groups = keys.substr(0, keys.size() - 2);
       for_each_chunk("SELECT " + columns + "count(*), min(rowid) AS r FROM " + table + " GROUP BY " + groups + " ORDER BY r",
-                     [&](const std::vector<Column>& cells, idx_t rows) {
-                       for (idx_t row = 0; row < rows; ++row) {
+                     [&](duckdb::DataChunk& chunk, const std::vector<Column>& cells) {
+                       for (idx_t row = 0; row < chunk.size(); ++row) {
                          const Column& count = cells[p_.names.size()];
                          int64_t n = duckdb::UnifiedVectorFormat::GetData<int64_t>(count.unified)[count.unified.sel->get_index(row)];
                          runs.emplace_back(partition_path(cells, row), n);
@@ -453,6 +500,8 @@ class Writer {
   Codec codec_ = Codec::kNone;
   std::string charset_ = "UTF-8", parquet_codec_;
   std::unique_ptr<RowEncoder> encoder_;
+  std::optional<OrcOptions> orc_;
+  std::optional<AvroOptions> avro_;
   std::set<std::string> directories_;
   WriteResult result_;
 };

@@ -63,7 +63,7 @@ class CsvDecoder : public RowDecoder {
     if (first && o_.header) skip_header();
   }
 
-  void start_file(const DataFile& file) override {
+  void start_file(const DataFile& file, const FileSplit&) override {
     file_ = &file;
     stream_ = open_file(file.path, o_.charset);
     buffer_ = std::make_shared<BlockBuffer>(kStreamBlock);

@@ -70,7 +70,7 @@ class JsonDecoder : public RowDecoder {
     in_array_ = false;
   }
 
-  void start_file(const DataFile& file) override {
+  void start_file(const DataFile& file, const FileSplit&) override {
     std::string text = read_all(*open_file(file.path, json_charset(o_, file)));
     auto block = std::make_shared<BlockBuffer>(text.size());
     memcpy(block->data.get(), text.data(), text.size());

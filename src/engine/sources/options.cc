@@ -27,6 +27,12 @@ std::optional<std::string> Options::find(std::string_view name) const {
   return it == values_.end() ? std::nullopt : std::optional<std::string>(it->second);
 }
 
+std::vector<std::pair<std::string, std::string>> Options::starting_with(std::string_view prefix) const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (auto it = values_.lower_bound(lower(prefix)); it != values_.end() && it->first.starts_with(lower(prefix)); ++it) out.push_back(*it);
+  return out;
+}
+
 std::string Options::text(std::string_view name, std::string_view otherwise) const {
   auto v = find(name);
   return v ? *v : std::string(otherwise);

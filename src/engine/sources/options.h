@@ -16,6 +16,8 @@ class Options {
 
   bool has(std::string_view name) const { return find(name).has_value(); }
   std::optional<std::string> find(std::string_view name) const;
+  // Those whose names begin so, in lower case.
+  std::vector<std::pair<std::string, std::string>> starting_with(std::string_view prefix) const;
   std::string text(std::string_view name, std::string_view otherwise) const;
   // Scala's toBoolean: "true"/"false" in any case, anything else is an error.
   bool flag(std::string_view name, bool otherwise) const;

@@ -169,7 +169,7 @@ class Converter {
 };
 
 DataType merge_types(const DataType& a, const DataType& b, bool case_sensitive) {
-  if (a.id() == TypeId::kStruct && b.id() == TypeId::kStruct) return merge_parquet_schemas(a, b, case_sensitive);
+  if (a.id() == TypeId::kStruct && b.id() == TypeId::kStruct) return merge_file_schemas(a, b, case_sensitive);
   if (a.id() == TypeId::kArray && b.id() == TypeId::kArray) {
     return DataType::array(merge_types(a.element(), b.element(), case_sensitive), a.contains_null() || b.contains_null());
   }
@@ -233,7 +233,7 @@ DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& o
   return *kept.keep(key, std::make_shared<const DataType>(read_schema(file, options)));
 }
 
-DataType merge_parquet_schemas(const DataType& left, const DataType& right, bool case_sensitive) {
+DataType merge_file_schemas(const DataType& left, const DataType& right, bool case_sensitive) {
   std::vector<plan::StructField> fields(left.fields());
   for (const auto& r : right.fields()) {
     auto i = DataType::structure(fields).field_index(r.name, case_sensitive);
@@ -263,7 +263,7 @@ std::optional<DataType> infer_parquet_schema(const std::vector<DataFile>& files,
       if (!settings.ignore_corrupt || e.condition() != "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER") throw;
       continue;
     }
-    schema = schema ? merge_parquet_schemas(*schema, one, case_sensitive) : one;
+    schema = schema ? merge_file_schemas(*schema, one, case_sensitive) : one;
     if (!merge) break;
   }
   return schema;

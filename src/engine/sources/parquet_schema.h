@@ -18,7 +18,7 @@ struct ParquetSchemaOptions {
 plan::DataType parquet_file_schema(const DataFile& file, const ParquetSchemaOptions& options);
 
 // Spark's StructType.merge: fields of both, by name. SparkError CANNOT_MERGE_SCHEMAS when types differ.
-plan::DataType merge_parquet_schemas(const plan::DataType& left, const plan::DataType& right, bool case_sensitive);
+plan::DataType merge_file_schemas(const plan::DataType& left, const plan::DataType& right, bool case_sensitive);
 
 // The schema of the files: of one of them, or of all when merge is on. nullopt: there is no file.
 std::optional<plan::DataType> infer_parquet_schema(const std::vector<DataFile>& files, bool merge, const ParquetSchemaOptions& options,

@@ -103,6 +103,7 @@ struct BindData : duckdb::TableFunctionData {
 struct OpenFile {
   std::mutex mu;
   std::unique_ptr<FileBlocks> blocks;  // guarded by mu
+  uint64_t splits = 0;                 // given out; guarded by mu
   std::atomic<bool> done{false};
   std::atomic<int> readers{0};
 };
@@ -166,7 +167,8 @@ duckdb::unique_ptr<duckdb::GlobalTableFunctionState> init_global(duckdb::ClientC
     g->files.push_back(std::make_unique<OpenFile>());
     bytes += static_cast<uint64_t>(r.index.files[f].size);
   }
-  uint64_t tasks = r.rows->in_blocks() ? std::max<uint64_t>(bytes / (kBlock / 2), bind.files.size()) : bind.files.size();
+  const uint64_t step = r.rows->in_blocks() ? kBlock / 2 : r.rows->split_size();
+  uint64_t tasks = bind.files.size() + (step ? bytes / step : 0);
   g->threads = std::max<idx_t>(1, tasks);
   return g;
 }
@@ -227,10 +229,11 @@ bool next_work(const BindData& bind, GlobalState& g, LocalState& l) {
         continue;
       }
       if (!format.in_blocks()) {
-        file.done = true;
-        l.batch = l.at * kBlocksPerFile;
+        const uint64_t number = file.splits++, step = format.split_size(), size = static_cast<uint64_t>(info.size);
+        if (step == 0 || (number + 1) * step >= size) file.done = true;
+        l.batch = l.at * kBlocksPerFile + std::min<idx_t>(number, kBlocksPerFile - 1);
         lock.unlock();
-        l.decoder->start_file(info);
+        l.decoder->start_file(info, step == 0 ? FileSplit{0, size} : FileSplit{number * step, std::min((number + 1) * step, size)});
         l.has_block = true;
         return true;
       }

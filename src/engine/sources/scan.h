@@ -28,14 +28,19 @@ struct BlockBuffer {
 };
 using BlockPtr = std::shared_ptr<BlockBuffer>;
 
+// Bytes [from, to) of a file.
+struct FileSplit {
+  uint64_t from = 0, to = 0;
+};
+
 // Decodes records into the columns of chunks. One per thread.
 class RowDecoder {
  public:
   virtual ~RowDecoder() = default;
   // Whole records; first: the start of the file. utf8: the bytes are valid UTF-8 (else the format asked to see them as they are).
   virtual void start_block(const BlockPtr& block, const DataFile& file, bool first, bool utf8) = 0;
-  // Formats that are not cut into blocks read the file themselves.
-  virtual void start_file(const DataFile& file) = 0;
+  // Formats that are not cut into blocks read the file themselves: what begins in the split.
+  virtual void start_file(const DataFile& file, const FileSplit& split) = 0;
   // Fills rows 0.. of the chunk's data columns; 0 = the block or file is done. At most STANDARD_VECTOR_SIZE.
   virtual size_t decode(duckdb::DataChunk& chunk) = 0;
 };
@@ -50,6 +55,8 @@ class RowFormat {
  public:
   virtual ~RowFormat() = default;
   virtual bool in_blocks() const = 0;
+  // How long the splits of a file are that several threads read, where it is not cut into blocks; 0: one thread reads all of it.
+  virtual uint64_t split_size() const { return 0; }
   virtual std::string charset() const { return "UTF-8"; }
   // Replace what is no UTF-8 by U+FFFD before the decoder sees it.
   virtual bool repair_utf8() const { return true; }

@@ -5,8 +5,10 @@
 #include <set>
 
 #include "base/spark_error.h"
+#include "engine/sources/avro_format.h"
 #include "engine/sources/csv_format.h"
 #include "engine/sources/json_format.h"
+#include "engine/sources/orc_format.h"
 #include "engine/sources/parquet_source.h"
 #include "engine/sources/scan.h"
 #include "engine/sources/text_format.h"
@@ -32,7 +34,11 @@ std::string short_name(const std::string& format) {
       {"com.databricks.spark.csv", "csv"},
       {"org.apache.spark.sql.execution.datasources.text.textfileformat", "text"},
       {"org.apache.spark.sql.execution.datasources.orc", "orc"},
+      {"org.apache.spark.sql.execution.datasources.orc.orcfileformat", "orc"},
       {"org.apache.spark.sql.hive.orc", "orc"},
+      {"org.apache.spark.sql.avro", "avro"},
+      {"org.apache.spark.sql.avro.avrofileformat", "avro"},
+      {"com.databricks.spark.avro", "avro"},
       {"com.databricks.spark.xml", "xml"},
       {"org.apache.spark.sql.execution.datasources.xml", "xml"}};
   std::string n = lower(format);
@@ -54,7 +60,8 @@ void check_duplicates(const DataType& schema, bool case_sensitive) {
 bool supported(const std::string& format, const DataType& t) {
   if (t.id() == TypeId::kCalendarInterval) return false;
   if (format == "csv") return !t.is_nested() && t.id() != TypeId::kGeometry && t.id() != TypeId::kGeography;
-  if (format == "json" || format == "xml") {
+  const bool rows = format == "json" || format == "xml", containers = format == "orc" || format == "avro";
+  if (rows || containers) {
     if (t.id() == TypeId::kStruct) {
       for (const auto& f : t.fields()) {
         if (!supported(format, f.type())) return false;
@@ -63,6 +70,9 @@ bool supported(const std::string& format, const DataType& t) {
     }
     if (t.id() == TypeId::kArray) return supported(format, t.element());
     if (t.id() == TypeId::kMap) return supported(format, t.key()) && supported(format, t.value());
+    if (t.id() == TypeId::kUdt) return supported(format, t.sql_type());
+    if (containers && t.id() == TypeId::kVariant) return false;
+    if (format == "orc" && t.id() == TypeId::kNull) return false;
     return t.id() != TypeId::kGeometry && t.id() != TypeId::kGeography;
   }
   if (format == "text") return t.is_string();
@@ -70,7 +80,9 @@ bool supported(const std::string& format, const DataType& t) {
 }
 
 const char* class_name(const std::string& format) {
-  return format == "csv" ? "CSV" : format == "xml" ? "XML" : format == "json" ? "JSON" : format == "text" ? "Text" : format == "parquet" ? "Parquet" : "binaryFile";
+  static const std::map<std::string, const char*> kNames = {{"csv", "CSV"}, {"json", "JSON"}, {"xml", "XML"}, {"text", "Text"}, {"parquet", "Parquet"}, {"orc", "ORC"}, {"avro", "Avro"}};
+  auto it = kNames.find(format);
+  return it == kNames.end() ? "binaryFile" : it->second;
 }
 
 // The last of equal option names wins: their order counts.
@@ -104,11 +116,8 @@ bool is_file_format(const std::string& format) {
 
 std::shared_ptr<const FileRelation> load_files(const SourceRequest& request, const plan::SessionConf& conf) {
   std::string format = short_name(request.format);
-  if (format == "avro" || format == "org.apache.spark.sql.avro" || format == "com.databricks.spark.avro") {
-    throw analysis_error("_LEGACY_ERROR_TEMP_1139", {{"provider", request.format}});
-  }
   if (format == "kafka") throw analysis_error("_LEGACY_ERROR_TEMP_1140", {{"provider", request.format}});
-  if (format == "orc") throw not_built("the data source orc");
+  if (format == "orc" && conf.text("spark.sql.orc.impl") == "hive") throw analysis_error("_LEGACY_ERROR_TEMP_1138");
   if (!is_file_format(format)) {
     throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", request.format}});
   }
@@ -163,6 +172,16 @@ std::shared_ptr<const FileRelation> load_files(const SourceRequest& request, con
     auto o = read_xml_options(options, conf);
     data = user ? *user : schema_or_fail(infer_xml_schema(index.files, *o, settings));
     rows = make_xml_format(std::move(o), data);
+  } else if (format == "orc") {
+    const bool merge = options.flag("mergeSchema", conf.flag("spark.sql.orc.mergeSchema"));
+    data = user ? *user : as_nullable(schema_or_fail(infer_orc_schema(index.files, merge, settings, case_sensitive)));
+    constexpr const char* kPositional = "orc.force.positional.evolution";
+    rows = make_orc_format(data, case_sensitive, options.flag(kPositional, lower(conf.find(kPositional).value_or("false")) == "true"));
+  } else if (format == "avro") {
+    auto o = read_avro_options(options, conf);
+    index.files = avro_files(std::move(index.files), o);
+    data = user ? *user : as_nullable(infer_avro_schema(index.files, o, settings));
+    rows = make_avro_format(std::move(o), data);
   } else if (format == "text") {
     data = user ? *user : DataType::structure({plan::make_field("value", TypeId::kString)});
     if (data.fields().size() > 1) throw analysis_error("_LEGACY_ERROR_TEMP_1290", {{"schemaSize", std::to_string(data.fields().size())}});

@@ -30,7 +30,7 @@ class TextDecoder : public RowDecoder {
     p_ = block->data.get();
     end_ = p_ + block->size;
   }
-  void start_file(const DataFile& file) override { file_ = &file; }
+  void start_file(const DataFile& file, const FileSplit&) override { file_ = &file; }
   size_t decode(duckdb::DataChunk& chunk) override {
     if (f_.whole) return decode_whole(chunk);
     size_t row = 0;
@@ -91,7 +91,7 @@ class BinaryDecoder : public RowDecoder {
  public:
   explicit BinaryDecoder(std::vector<WantedColumn> columns) : columns_(std::move(columns)) {}
   void start_block(const BlockPtr&, const DataFile&, bool, bool) override {}
-  void start_file(const DataFile& file) override { file_ = &file; }
+  void start_file(const DataFile& file, const FileSplit&) override { file_ = &file; }
   size_t decode(duckdb::DataChunk& chunk) override {
     if (!file_) return 0;
     const DataFile& f = *file_;

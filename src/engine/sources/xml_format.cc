@@ -60,7 +60,7 @@ class XmlDecoder : public RowDecoder {
     if (columns_.empty() && corrupt_slot_ >= 0) throw analysis_error("UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN");
   }
   void start_block(const BlockPtr&, const DataFile&, bool, bool) override {}
-  void start_file(const DataFile& file) override {
+  void start_file(const DataFile& file, const FileSplit&) override {
     file_ = file;
     xml_ = std::make_unique<XmlFile>(file, o_);
   }

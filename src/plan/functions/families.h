@@ -23,6 +23,7 @@ FunctionTable generator_functions();
 FunctionTable geo_functions();
 FunctionTable internal_functions();     // of clients, not of SQL
 FunctionTable sketch_functions();       // Apache DataSketches
+FunctionTable avro_functions();
 
 const std::vector<FunctionTable>& function_families();
 
