@@ -48,6 +48,14 @@ const std::vector<std::string>& classes_of(ErrorKind kind) {
   return kTable.at(kind);
 }
 
+// Conditions that one class of exceptions has to itself, wherever they are thrown: a whole family of them, or one.
+const std::vector<std::string>* classes_of_condition(std::string_view condition) {
+  static const std::vector<std::string> kInvalidPlanInput = {"org.apache.spark.sql.connect.common.InvalidPlanInput", "java.lang.Exception",
+                                                             "java.lang.Throwable", "java.lang.Object", kSparkThrowable};
+  if (condition.starts_with("CONNECT_INVALID_PLAN.") || condition == "INVALID_SCHEMA_TYPE_NON_STRUCT") return &kInvalidPlanInput;
+  return nullptr;
+}
+
 std::string fill(std::string_view text, const ErrorParams& params) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
@@ -124,7 +132,10 @@ void SparkError::render() {
   }
 }
 
-std::vector<std::string> SparkError::java_classes() const { return classes_of(kind_); }
+std::vector<std::string> SparkError::java_classes() const {
+  const auto* own = classes_of_condition(condition_);
+  return own ? *own : classes_of(kind_);
+}
 
 SparkError SparkError::with_context(QueryContext context) const {
   if (context_ || condition_.empty()) return *this;

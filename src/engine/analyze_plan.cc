@@ -166,7 +166,7 @@ void Session::analyze(const sc::AnalyzePlanRequest& request, sc::AnalyzePlanResp
     }
     case R::ANALYZE_NOT_SET: break;
   }
-  throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.UNION_TYPE_NOT_SET", {{"unionType", "analyze"}});
+  throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.UNKNOWN_ANALYZE_METHOD", {{"other", "ANALYZE_NOT_SET"}});
 }
 
 }  // namespace tarn::engine

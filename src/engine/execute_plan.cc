@@ -350,7 +350,7 @@ void Session::execute(const sc::Plan& plan, const ExecuteOptions& options, Resul
   Operation operation(*impl_, cancel, options.operation_id);
   if (plan.has_root()) execute_relation(plan.root(), operation, sink);
   else if (plan.has_command()) execute_command(plan.command(), operation, sink);
-  else throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.UNION_TYPE_NOT_SET", {{"unionType", "op_type"}});
+  else throw SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.INVALID_ONE_OF_FIELD_NOT_SET", {{"fullName", "spark.connect.Plan"}, {"name", "OPTYPE_NOT_SET"}});
 }
 
 }  // namespace tarn::engine

@@ -71,38 +71,84 @@ PlanPtr Analyzer::map_partitions(const sc::MapPartitions& m) {
   return p;
 }
 
+namespace {
+
+struct Grouped {
+  PlanPtr input;
+  std::vector<ExprPtr> keys;   // columns of it
+};
+
+// Grouping expressions that are no columns become columns of the input, ahead of it they are arguments of the function.
+Grouped with_key_columns(Analyzer& analyzer, const PlanPtr& child, const google::protobuf::RepeatedPtrField<sc::Expression>& expressions, Env& env) {
+  std::vector<ExprPtr> keys, list;
+  for (const auto& e : expressions) keys.push_back(analyzer.expression(e, env));
+  bool computed = false;
+  Grouped out;
+  for (const auto& a : child->output) list.push_back(make_ref(a));
+  for (auto& k : keys) {
+    if (k->kind == ExprKind::kAttribute) {
+      out.keys.push_back(k);
+      continue;
+    }
+    auto named_key = k->kind == ExprKind::kAlias ? k : make_alias(k, pretty_sql(*k), true);
+    list.push_back(named_key);
+    out.keys.push_back(make_ref(to_attribute(*named_key)));
+    computed = true;
+  }
+  out.input = analyzer.provide(child, keys);
+  if (computed) out.input = make_project(out.input, std::move(list));
+  return out;
+}
+
+std::string checked_mode(std::string_view mode, std::initializer_list<const char*> known, const char* condition, const char* parameter) {
+  std::string lower = lower_case(std::string(mode));
+  for (const char* k : known) {
+    if (lower == k) return lower;
+  }
+  throw SparkError(ErrorKind::kIllegalArgument, condition, {{parameter, std::string(mode)}});
+}
+
+}  // namespace
+
 PlanPtr Analyzer::group_map(const sc::GroupMap& g) {
-  if (g.has_transform_with_state_info() || g.is_map_groups_with_state()) throw not_built("transformWithState");
   WindowsOfClause windows(*this);
   std::vector<const google::protobuf::Message*> written;
   for (const auto& e : g.grouping_expressions()) written.push_back(&e);
   auto child = add_time_window(relation(g.input()), written, "FlatMapGroupsInPandas");
   Scope scope = scope_of(child);
   Env env = env_over(scope, "FlatMapGroupsInPandas");
-  std::vector<ExprPtr> keys;
-  for (const auto& e : g.grouping_expressions()) keys.push_back(expression(e, env));
-  // Grouping expressions that are no columns become columns of the input, ahead of it they are arguments of the function.
-  std::vector<ExprPtr> list;
-  bool computed = false;
-  std::vector<ExprPtr> refs;
-  for (const auto& a : child->output) list.push_back(make_ref(a));
-  for (auto& k : keys) {
-    if (k->kind == ExprKind::kAttribute) {
-      refs.push_back(k);
-      continue;
-    }
-    auto named_key = k->kind == ExprKind::kAlias ? k : make_alias(k, pretty_sql(*k), true);
-    list.push_back(named_key);
-    refs.push_back(make_ref(to_attribute(*named_key)));
-    computed = true;
-  }
-  PlanPtr input = provide(child, keys);
-  if (computed) input = make_project(input, std::move(list));
+  auto grouped = with_key_columns(*this, child, g.grouping_expressions(), env);
   auto f = user_function(g.func());
   f->children.clear();
+  if (g.has_transform_with_state_info()) {
+    const auto& info = g.transform_with_state_info();
+    f->type = data_type(info.output_schema());
+    if (f->type.id() != TypeId::kStruct) throw analysis_error("INVALID_SCHEMA_TYPE_NON_STRUCT", {{"dataType", quote_sql(f->type.sql())}});
+    // A batch gives each row once, whatever the mode.
+    checked_mode(g.output_mode(), {"append", "complete", "update"}, "STREAMING_OUTPUT_MODE.INVALID", "outputMode");
+    auto node = std::make_shared<StatefulMap>();
+    node->time_mode = checked_mode(info.time_mode(), {"none", "notime", "processingtime", "eventtime"}, "STATEFUL_PROCESSOR_UNKNOWN_TIME_MODE", "timeMode");
+    std::vector<PlanPtr> inputs = {grouped.input};
+    node->groupings = {std::move(grouped.keys)};
+    if (g.has_initial_input()) {
+      auto initial = with_fresh_ids(relation(g.initial_input()));
+      Scope initial_scope = scope_of(initial);
+      Env initial_env = env_over(initial_scope, "FlatMapGroupsInPandas");
+      auto states = with_key_columns(*this, initial, g.initial_grouping_expressions(), initial_env);
+      inputs.push_back(states.input);
+      node->groupings.push_back(std::move(states.keys));
+    }
+    auto made = python_map(f, std::move(inputs));
+    node->function = made->function;
+    node->children = made->children;
+    node->output = made->output;
+    // Only the watermark of a stream could be moved to another column.
+    if (!info.event_time_column_name().empty()) throw analysis_error("CANNOT_ASSIGN_EVENT_TIME_COLUMN_WITHOUT_WATERMARK");
+    return node;
+  }
   for (const auto& e : g.func().arguments()) f->children.push_back(expression(e, env));
-  auto p = python_map(f, {input});
-  p->groupings.push_back(std::move(refs));
+  auto p = python_map(f, {grouped.input});
+  p->groupings.push_back(std::move(grouped.keys));
   return p;
 }
 

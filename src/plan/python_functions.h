@@ -54,6 +54,12 @@ struct BarrierMap : PythonMap {
   std::shared_ptr<LogicalPlan> clone() const override { return std::make_shared<BarrierMap>(*this); }
 };
 
+// transformWithState: groups through a stateful processor. With an initial state: the second child, its grouping the second list.
+struct StatefulMap : PythonMap {
+  std::string time_mode;              // "none", "processingtime", "eventtime"
+  std::shared_ptr<LogicalPlan> clone() const override { return std::make_shared<StatefulMap>(*this); }
+};
+
 // What a resolver of sources can do too: run methods of users' Python classes while a query is analyzed.
 class PythonPlanner {
  public:

@@ -85,6 +85,14 @@ PlanPtr table_argument(Analyzer& analyzer, PlanPtr input, const sc::SubqueryExpr
     input = analyzer.provide(input, orders);
     input = analyzer.sort(std::move(input), std::move(orders), true);
   }
+  if (options.with_single_partition() || (analysis && analysis->single_partition)) {
+    auto one = std::make_shared<Repartition>();
+    one->num_partitions = 1;
+    one->children = {input};
+    one->output = input->output;
+    one->hidden = input->hidden;
+    input = std::move(one);
+  }
   if (analysis && !analysis->select.empty()) {
     Scope scope = analyzer.scope_of(input);
     Env env = analyzer.env_over(scope, "Project");

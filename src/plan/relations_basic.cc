@@ -115,7 +115,16 @@ PlanPtr Analyzer::relation_node(const sc::Relation& r) {
     }
     case R::kCatalog: throw internal_error("a catalog relation is answered by the engine, not analyzed");
     case R::kMlRelation: throw not_built("machine learning relations");
-    case R::kApplyInPandasWithState: throw not_built("applyInPandasWithState");
+    case R::kApplyInPandasWithState: {
+      // Streams have it; of a batch the engine says so when it is to run.
+      const auto& a = r.apply_in_pandas_with_state();
+      auto map = std::make_shared<sc::GroupMap>();
+      *map->mutable_input() = a.input();
+      *map->mutable_grouping_expressions() = a.grouping_expressions();
+      *map->mutable_func() = a.func();
+      kept_.push_back(map);
+      return group_map(*map);
+    }
     case R::kCommonInlineUserDefinedTableFunction: {
       const auto& f = r.common_inline_user_defined_table_function();
       const auto& python = f.python_udtf();
@@ -613,7 +622,7 @@ PlanPtr Analyzer::deduplicate(const sc::Deduplicate& d) {
       if (!found) {
         std::string all;
         for (const auto& a : child->output) all += (all.empty() ? "" : ", ") + a.name;
-        throw analysis_error("CONNECT_INVALID_PLAN.INVALID_DEDUPLICATE_COLUMN", {{"colName", name}, {"fieldNames", all}});
+        throw analysis_error("CONNECT_INVALID_PLAN.UNRESOLVED_COLUMN_AMONG_FIELD_NAMES", {{"colName", name}, {"fieldNames", all}});
       }
     }
   }

@@ -30,8 +30,8 @@ bool is_floating(const DataType& t) { return t.id() == TypeId::kFloat || t.id() 
 
 PlanPtr Analyzer::fill_na(const sc::NAFill& f) {
   auto child = relation(f.input());
-  if (f.values_size() == 0) throw analysis_error("CONNECT_INVALID_PLAN.FILL_NA_VALUES_EMPTY");
-  if (f.values_size() > 1 && f.values_size() != f.cols_size()) throw analysis_error("CONNECT_INVALID_PLAN.FILL_NA_COLUMN_VALUE_LENGTH_MISMATCH");
+  if (f.values_size() == 0) throw analysis_error("CONNECT_INVALID_PLAN.NA_FILL_VALUES_EMPTY");
+  if (f.values_size() > 1 && f.values_size() != f.cols_size()) throw analysis_error("CONNECT_INVALID_PLAN.NA_FILL_VALUES_LENGTH_MISMATCH");
   std::vector<ExprPtr> values;
   for (const auto& v : f.values()) values.push_back(literal(v));
   // For each column: the value that fills it, or null.

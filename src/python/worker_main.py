@@ -238,6 +238,43 @@ def yield_tables(iterator, stream, data_type, arrow_type, coerce):
             writer.close()
 
 
+class PickleException(Exception):
+    """What the unpickler of Spark's JVM throws; the server tells it by its name (worker_errors.cc)."""
+
+
+PickleException.__module__ = "net.razorvine.pickle"
+
+
+def unfit(v):
+    """The column value of a Python value of another type than declared: null. Spark has unpickled it by then, and its unpickler refuses
+    objects of classes it does not know if they are made of arguments, wherever they stand."""
+    if v is None:
+        return None
+    import array
+    import copyreg
+    import datetime
+    import decimal
+
+    kind = type(v)
+    if kind in (list, tuple, set, frozenset):
+        for x in v:
+            unfit(x)
+    elif kind is dict:
+        for k, x in v.items():
+            unfit(k)
+            unfit(x)
+    elif kind not in (type(None), bool, int, float, complex, str, bytes, bytearray, decimal.Decimal, datetime.date, datetime.datetime,
+                      datetime.time, datetime.timedelta, array.array):
+        reduced = v.__reduce_ex__(2)
+        maker, arguments = (reduced[1][0], reduced[1][1:]) if isinstance(reduced, tuple) and reduced[0] is copyreg.__newobj__ else reduced[:2]
+        if arguments and not isinstance(reduced, str):
+            raise PickleException(
+                "expected zero arguments for construction of ClassDict (for %s.%s). This happens when an unsupported/unregistered class is "
+                "being unpickled that requires construction arguments. Fix it by registering a custom IObjectConstructor for this class."
+                % (getattr(maker, "__module__", "builtins"), getattr(maker, "__name__", maker)))
+    return None
+
+
 def coercion(data_type):
     import datetime
     import decimal
@@ -245,19 +282,19 @@ def coercion(data_type):
 
     kind = type(data_type)
     if kind is t.BooleanType:
-        return lambda v: v if type(v) is bool else None
+        return lambda v: v if type(v) is bool else unfit(v)
     if kind in (t.ByteType, t.ShortType, t.IntegerType, t.LongType):
         bits = {t.ByteType: 8, t.ShortType: 16, t.IntegerType: 32, t.LongType: 64}[kind]
         half, whole = 1 << (bits - 1), 1 << bits
 
         def integer(v):
             if type(v) is bool or not isinstance(v, int) or not -(1 << 63) <= v < (1 << 63):
-                return None
+                return unfit(v)
             return (v + half) % whole - half
 
         return integer
     if kind in (t.FloatType, t.DoubleType):
-        return lambda v: v if isinstance(v, float) else None
+        return lambda v: v if isinstance(v, float) else unfit(v)
     if isinstance(data_type, t.DecimalType):
         quantum = decimal.Decimal(1).scaleb(-data_type.scale)
         limit = decimal.Decimal(10) ** (data_type.precision - data_type.scale)
@@ -265,30 +302,30 @@ def coercion(data_type):
 
         def dec(v):
             if not isinstance(v, decimal.Decimal) or not v.is_finite():
-                return None
+                return unfit(v)
             v = v.quantize(quantum, context=context)
             return v if abs(v) < limit else None
 
         return dec
     if kind is t.DateType:
         epoch = datetime.date(1970, 1, 1)
-        return lambda v: epoch + datetime.timedelta(days=v) if type(v) is int else None
+        return lambda v: epoch + datetime.timedelta(days=v) if type(v) is int else unfit(v)
     if kind is t.TimestampType:
         start = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        return lambda v: start + datetime.timedelta(microseconds=v) if type(v) is int else None
+        return lambda v: start + datetime.timedelta(microseconds=v) if type(v) is int else unfit(v)
     if kind is t.TimestampNTZType:
         naive = datetime.datetime(1970, 1, 1)
-        return lambda v: naive + datetime.timedelta(microseconds=v) if type(v) is int else None
+        return lambda v: naive + datetime.timedelta(microseconds=v) if type(v) is int else unfit(v)
     if kind is t.DayTimeIntervalType:
-        return lambda v: datetime.timedelta(microseconds=v) if type(v) is int else None
+        return lambda v: datetime.timedelta(microseconds=v) if type(v) is int else unfit(v)
     if isinstance(data_type, (t.StringType, t.CharType, t.VarcharType)):
-        return lambda v: None if v is None else v if type(v) is str else java_text(v)
+        return lambda v: None if v is None else v if type(v) is str else unfit(v) or java_text(v)
     if kind is t.BinaryType:
 
         def binary(v):
             if isinstance(v, str):
                 return v.encode("utf-8")
-            return bytes(v) if isinstance(v, (bytes, bytearray)) else None
+            return bytes(v) if isinstance(v, (bytes, bytearray)) else unfit(v)
 
         return binary
     if kind is t.ArrayType:
@@ -297,19 +334,19 @@ def coercion(data_type):
         def array(v):
             import array as arrays
 
-            return [element(x) for x in v] if isinstance(v, (list, tuple, arrays.array)) else None
+            return [element(x) for x in v] if type(v) in (list, tuple, arrays.array) else unfit(v)
 
         return array
     if kind is t.MapType:
         key, value = coercion(data_type.keyType), coercion(data_type.valueType)
-        return lambda v: [(key(k), value(x)) for k, x in v.items()] if isinstance(v, dict) else None
+        return lambda v: [(key(k), value(x)) for k, x in v.items()] if isinstance(v, dict) else unfit(v)
     if kind is t.StructType:
         names = data_type.names
         parts = [coercion(f.dataType) for f in data_type.fields]
 
         def struct_value(v):
             if not isinstance(v, (tuple, list)):
-                return None
+                return unfit(v)
             if len(v) != len(names):
                 raise ValueError("Input row doesn't have expected number of values required by the schema. "
                                  "%d fields are required while %d values are provided." % (len(names), len(v)))
@@ -319,7 +356,7 @@ def coercion(data_type):
     if isinstance(data_type, t.UserDefinedType):
         return coercion(data_type.sqlType())
     if kind is t.NullType:
-        return lambda v: None
+        return unfit
     return lambda v: v
 
 

@@ -31,7 +31,7 @@ Message unpacked(const Container& container) {
 }
 
 SparkError not_set(const char* what) {
-  return SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.UNION_TYPE_NOT_SET", {{"unionType", what}});
+  return SparkError(ErrorKind::kSpark, "CONNECT_INVALID_PLAN.INVALID_ONE_OF_FIELD_NOT_SET", {{"fullName", what}, {"name", "not set"}});
 }
 
 // The name by which SQL knows the table: its own, or delta.`path`.

@@ -1,12 +1,12 @@
 // Plan nodes that run Python functions: table functions over queries of their own.
 #include <algorithm>
-#include <cmath>
 
 #include "base/spark_error.h"
 #include "engine/lowering/plan_lowering.h"
 #include "engine/python/python_scan.h"
 #include "engine/python/row_call.h"
 #include "engine/python/runtime.h"
+#include "engine/python/state/stateful_processor.h"
 #include "engine/python/worker_errors.h"
 #include "engine/type_mapping.h"
 #include "plan/python_functions.h"
@@ -117,22 +117,26 @@ std::string ExpressionLowering::lower_python(const UserFunction& f) {
   return handle->sql(arguments);
 }
 
-// The most rows of a part of range(start, end, step, numPartitions) that the rows come from; 0: they come from elsewhere.
-static int64_t rows_of_part(const plan::LogicalPlan& p) {
-  if (p.kind == plan::PlanKind::kProject) return rows_of_part(p.child());
+// The parts of range(start, end, step, numPartitions) that the rows come from; nothing: they come from elsewhere.
+static std::optional<PythonScan::Parts> parts_of(const plan::LogicalPlan& p) {
+  if (p.kind == plan::PlanKind::kProject) return parts_of(p.child());
   auto* r = plan::try_as<plan::Range>(p);
-  if (!r || r->num_partitions <= 1 || r->step == 0) return 0;
-  double rows = (static_cast<double>(r->end) - static_cast<double>(r->start)) / static_cast<double>(r->step);
-  return static_cast<int64_t>(std::min(1e15, std::max(1.0, std::ceil(rows / r->num_partitions))));
+  if (!r || r->num_partitions <= 1 || r->step == 0) return std::nullopt;
+  const __int128 step = r->step > 0 ? static_cast<__int128>(r->step) : -static_cast<__int128>(r->step);
+  const __int128 span = r->step > 0 ? static_cast<__int128>(r->end) - r->start : static_cast<__int128>(r->start) - r->end;
+  const __int128 rows = span > 0 ? (span + step - 1) / step : 0;
+  return PythonScan::Parts{static_cast<int64_t>(std::min<__int128>(rows, INT64_MAX)), r->num_partitions};
 }
 
 Block PlanLowering::python_eval(const PythonEval& e) {
   auto scan = make_scan(context_, e.eval_type);
-  if (int64_t part = e.over == PythonEval::Over::kRows ? rows_of_part(e.child()) : 0; part > 0) {
+  using Over = PythonEval::Over;
+  const auto parts = parts_of(e.child());
+  if (parts && e.over == Over::kRows) {
+    const int64_t part = std::max<int64_t>(1, (parts->rows - 1) / parts->count + 1);
     scan->task_per_batch = scan->iterator && part <= scan->max_rows;
     scan->max_rows = std::min(scan->max_rows, part);
   }
-  using Over = PythonEval::Over;
   using Shape = PythonScan::Shape;
   scan->shape = e.over == Over::kRows ? Shape::kRows : e.over == Over::kGroups ? Shape::kGroups : e.over == Over::kWindow ? Shape::kWindow : Shape::kTable;
   scan->sql = detached(e.children[0]);
@@ -187,7 +191,8 @@ Block PlanLowering::python_eval(const PythonEval& e) {
     scan->table_function = table;
     scan->outer = e.outer;
     scan->marked = e.outer && results == f.type.fields().size() + 1;
-    scan->max_workers = 1;  // terminate() is called once, after the last row
+    scan->max_workers = 1;  // terminate() is called once, after the last row of a part
+    scan->parts = parts;
     if (e.eval_type == eval::kTableArrowBatched) scan->header.eval_conf["input_type"] = input_json(scan->sent);
     std::string offsets;
     if (auto* call = dynamic_cast<const plan::TableFunctionCall*>(&f)) {
@@ -258,7 +263,57 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
     return refs;
   };
   auto grouping = [&](size_t i) { return i < m.groupings.size() ? m.groupings[i] : std::vector<ExprPtr>(); };
-  if (m.children.size() == 2) {
+  if (f.eval_type == eval::kGroupedMapPandasWithState) throw SparkError(ErrorKind::kUnsupported, "_LEGACY_ERROR_TEMP_3176");
+  if (eval::is_stateful(f.eval_type)) {
+    const auto& map = dynamic_cast<const plan::StatefulMap&>(m);
+    scan->shape = Shape::kStateful;
+    side(grouping(0), all(m.child(0)), 0);
+    std::vector<plan::StructField> keys;
+    for (const auto& k : grouping(0)) keys.push_back(plan::make_field(plan::pretty_sql(*k), k->type, k->nullable));
+    auto op = std::make_shared<python_functions::StatefulOperator>();
+    op->key = plan::DataType::structure(std::move(keys));
+    op->time_mode = map.time_mode == "processingtime" ? python_functions::TimeMode::kProcessingTime
+                    : map.time_mode == "eventtime"    ? python_functions::TimeMode::kEventTime
+                                                      : python_functions::TimeMode::kNone;
+    op->batch_timestamp_ms = context_.now_micros / 1000;
+    op->max_records = std::max<int64_t>(1, context_.conf.integer("spark.sql.execution.arrow.transformWithStateInPySpark.maxStateRecordsPerBatch"));
+    scan->header.eval_conf["grouping_key_schema"] = op->key.json();
+    for (const char* key : {"spark.sql.execution.arrow.maxRecordsPerBatch", "spark.sql.execution.arrow.maxBytesPerBatch"}) {
+      scan->header.runner_conf[key] = std::to_string(context_.conf.integer(key));
+    }
+    scan->stateful = std::move(op);
+    std::string rows = detached(m.children[0]);
+    if (m.children.size() == 2) {
+      // One stream for both: the rows of the initial state, a struct each, then those of the input.
+      const size_t left = scan->sent.size();
+      side(grouping(1), all(m.child(1)), static_cast<int>(left));
+      std::string select[2];
+      std::vector<python_functions::Column> both;
+      for (size_t s = 0; s < 2; ++s) {
+        std::vector<plan::StructField> fields;
+        const size_t from = s == 0 ? 0 : left, to = s == 0 ? left : scan->sent.size();
+        for (size_t i = from; i < to; ++i) fields.push_back(plan::make_field(scan->sent[i].name, scan->sent[i].type, true, scan->sent[i].metadata));
+        auto type = plan::DataType::structure(std::move(fields));
+        const auto names = duckdb_field_names(type);
+        std::string packed, keys_text;
+        for (size_t i = from; i < to; ++i) packed += (i > from ? ", " : "") + quote_duckdb_identifier(names[i - from]) + " := " + scan->sent[i].sql;
+        for (size_t k = 0; k < grouping(s).size(); ++k) keys_text += ", " + lowering.comparison_key(*grouping(s)[k]) + " AS k" + std::to_string(k);
+        packed = "CAST(struct_pack(" + packed + ") AS " + duckdb_type_sql(type) + ")";
+        select[s] = std::string("SELECT ") + (s == 0 ? "1" : "0") + " AS phase" + keys_text;
+        both.push_back({s == 0 ? "d" : "i", s == 0 ? "inputData" : "initState", type});
+        select[s] += s == 0 ? ", " + packed + " AS d, NULL AS i" : ", NULL AS d, " + packed + " AS i";
+      }
+      scan->sent = std::move(both);
+      scan->keys = {"phase"};
+      for (size_t k = 0; k < grouping(0).size(); ++k) scan->keys.push_back("k" + std::to_string(k));
+      scan->phased = true;
+      scan->max_workers = 1;  // a key's initial state is where its rows are
+      rows = select[1] + " FROM (" + detached(m.children[1]) + ") AS r UNION ALL " + select[0] + " FROM (" + rows + ") AS l";
+    } else {
+      for (const auto& k : grouping(0)) scan->keys.push_back(lowering.comparison_key(*k));
+    }
+    scan->sql = std::move(rows);
+  } else if (m.children.size() == 2) {
     scan->shape = Shape::kCogroups;
     side(grouping(0), all(m.child(0)), 0);
     scan->left = scan->sent.size();

@@ -9,6 +9,7 @@
 #include "engine/lowering/row_numbers.h"
 #include "engine/lowering/row_order.h"
 #include "engine/python/extract.h"
+#include "engine/python/filter_pushdown.h"
 #include "engine/source_resolver.h"
 #include "engine/type_mapping.h"
 #include "plan/collation.h"
@@ -58,7 +59,7 @@ ExprPtr cut(const ExprPtr& e, std::vector<ExprPtr>& inner) {
 }  // namespace
 
 LoweredQuery lower(const PlanPtr& original, const Context& context) {
-  PlanPtr plan = with_row_order(python_functions::extract(original, context.conf), context.conf);
+  PlanPtr plan = with_row_order(python_functions::extract(python_functions::plan_reads(original, context), context.conf), context.conf);
   PlanLowering lowering(context);
   LoweredQuery out;
   out.sql = lowering.query(plan);

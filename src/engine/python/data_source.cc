@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/encoding.h"
 #include "base/spark_error.h"
 #include "engine/python/planner.h"
 #include "plan/parse_options.h"
@@ -111,29 +112,61 @@ PlanPtr PythonSourceResolver::read_source(const std::string& format, const std::
 PlanPtr read_source(const std::shared_ptr<Runtime>& runtime, const plan::SessionConf& conf, const std::string& name, const PythonDataSource& source,
                     const SourceOptions& options, const std::optional<DataType>& schema) {
   auto created = create(runtime, conf, name, source, options, schema);
-  Planner planner(runtime, conf, "pyspark.sql.worker.plan_data_source_read", source.python_version);
-  planner.request()
-      .string(created.pickled)
-      .string(DataType::structure({plan::make_field("partition", TypeId::kBinary)}).json())
-      .string(created.schema.json())
-      .int32(batch_rows(conf))
-      .byte(conf.flag("spark.sql.python.filterPushdown.enabled"))
-      .byte(false)
-      .byte(conf.flag("spark.sql.execution.pyspark.binaryAsBytes"));
+  auto mapped = map_over(std::make_shared<plan::OneRow>(), "read_from_data_source", std::move(created.pickled), source.python_version, created.schema);
+  auto read = std::make_shared<SourceRead>();
+  read->function = mapped->function;
+  read->children = mapped->children;
+  read->output = mapped->output;
+  return read;
+}
+
+PlanPtr plan_read(const std::shared_ptr<Runtime>& runtime, const plan::SessionConf& conf, const SourceRead& read, const std::vector<SourceFilter>& filters,
+                  std::vector<bool>* taken) {
+  const auto& source = *read.function;
+  const bool binary_as_bytes = conf.flag("spark.sql.execution.pyspark.binaryAsBytes");
+  Planner planner(runtime, conf, filters.empty() ? "pyspark.sql.worker.plan_data_source_read" : "pyspark.sql.worker.data_source_pushdown_filters",
+                  source.python_version);
+  auto& request = planner.request();
+  request.string(source.command);
+  if (filters.empty()) {
+    request.string(DataType::structure({plan::make_field("partition", TypeId::kBinary)}).json())
+        .string(source.type.json())
+        .int32(batch_rows(conf))
+        .byte(conf.flag("spark.sql.python.filterPushdown.enabled"))
+        .byte(false)
+        .byte(binary_as_bytes);
+  } else {
+    auto list = nlohmann::json::array();
+    for (const auto& f : filters) {
+      nlohmann::json item = {{"name", f.name}, {"columnPath", f.column}, {"isNegated", f.negated}};
+      if (f.value) item["value"] = {{"value", base64_encode(f.value->first)}, {"metadata", base64_encode(f.value->second)}};
+      list.push_back(std::move(item));
+    }
+    request.string(source.type.json()).string(list.dump()).int32(batch_rows(conf)).byte(binary_as_bytes);
+  }
   planner.run();
   int32_t length = planner.read_length(failed("initialize", "reader"));
   std::string function = planner.read_bytes(length);
   int32_t count = planner.read_length(failed("generate", "read partitions"));
   auto partitions = std::make_shared<plan::Values>();
   for (int32_t i = 0; i < count; ++i) partitions->rows.push_back({plan::make_literal(TypeId::kBinary, plan::Value{planner.read_string()})});
+  taken->assign(filters.size(), false);
+  if (!filters.empty()) {
+    for (int32_t n = planner.read_int(); n > 0; --n) {
+      const auto i = static_cast<size_t>(planner.read_int());
+      if (i >= filters.size()) throw SparkError::Plain(ErrorKind::kPython, "The Python worker answered with what is no result: a filter that it was not given.");
+      (*taken)[i] = true;
+    }
+  }
   planner.finish();
   plan::Attribute a;
   a.id = plan::next_expr_id();
   a.name = "partition";
   a.type = TypeId::kBinary;
   partitions->output.push_back(std::move(a));
-  auto rows = map_over(partitions, "read_from_data_source", std::move(function), source.python_version, created.schema);
+  auto rows = map_over(partitions, "read_from_data_source", std::move(function), source.python_version, source.type);
   rows->groupings.clear();  // a call for each partition
+  rows->output = read.output;
   return rows;
 }
 

@@ -43,9 +43,28 @@ class PythonSourceResolver : public plan::SourceResolver, public plan::PythonPla
   std::shared_ptr<Runtime> runtime_;
 };
 
-// The rows of source.reader(): a plan that reads every partition. Throws PYTHON_DATA_SOURCE_ERROR.
+// The rows of a data source before it is known which of them are asked for; plan_reads() makes the read of it. Its function is the pickled
+// DataSource and the schema; its child stands for nothing.
+struct SourceRead : plan::PythonMap {
+  std::shared_ptr<plan::LogicalPlan> clone() const override { return std::make_shared<SourceRead>(*this); }
+};
+
+// The rows of a source with these options. Throws PYTHON_DATA_SOURCE_ERROR.
 plan::PlanPtr read_source(const std::shared_ptr<Runtime>& runtime, const plan::SessionConf& conf, const std::string& name, const PythonDataSource& source,
                           const SourceOptions& options, const std::optional<plan::DataType>& schema);
+
+// A predicate as source.reader().pushFilters() gets it. Source: UserDefinedPythonDataSourceFilterPushdownRunner.
+struct SourceFilter {
+  std::string name;                        // of the class in pyspark.sql.datasource: "EqualTo"
+  std::vector<std::string> column;         // the path of the column
+  std::optional<std::pair<std::string, std::string>> value;   // a VARIANT: value and metadata
+  bool negated = false;
+};
+
+// The rows of every partition, asked of the reader now: filters it takes hold for them. taken: for each filter whether it has.
+// Throws PYTHON_DATA_SOURCE_ERROR.
+plan::PlanPtr plan_read(const std::shared_ptr<Runtime>& runtime, const plan::SessionConf& conf, const SourceRead& read,
+                        const std::vector<SourceFilter>& filters, std::vector<bool>* taken);
 
 // Writes the rows of a query by source.writer(): write() in workers, then commit(), or abort() if that fails.
 // run: runs a plan whose rows are one binary column.

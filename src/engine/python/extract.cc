@@ -46,32 +46,6 @@ bool plan_has_functions(const PlanPtr& plan) {
   return found;
 }
 
-std::set<plan::ExprId> references(const Expression& e) {
-  std::set<plan::ExprId> ids;
-  plan::any_of(e, [&](const Expression& x) {
-    if (auto* ref = plan::try_as<plan::AttributeRef>(x)) ids.insert(ref->id);
-    return false;
-  });
-  return ids;
-}
-
-std::set<plan::ExprId> output_ids(const plan::LogicalPlan& p) {
-  std::set<plan::ExprId> ids;
-  for (const auto& a : p.output) ids.insert(a.id);
-  return ids;
-}
-
-bool within(const std::set<plan::ExprId>& ids, const std::set<plan::ExprId>& of) { return std::includes(of.begin(), of.end(), ids.begin(), ids.end()); }
-
-void conjuncts(const ExprPtr& e, std::vector<ExprPtr>& out) {
-  auto* call = plan::try_as<plan::Call>(*e);
-  if (call && call->function && call->function->name() == "and") {
-    for (const auto& c : call->children) conjuncts(c, out);
-  } else {
-    out.push_back(e);
-  }
-}
-
 std::vector<ExprPtr> refs_of(const std::vector<plan::Attribute>& output) {
   std::vector<ExprPtr> refs;
   std::set<plan::ExprId> seen;
@@ -739,6 +713,32 @@ class Extractor {
 };
 
 }  // namespace
+
+std::set<plan::ExprId> references(const Expression& e) {
+  std::set<plan::ExprId> ids;
+  plan::any_of(e, [&](const Expression& x) {
+    if (auto* ref = plan::try_as<plan::AttributeRef>(x)) ids.insert(ref->id);
+    return false;
+  });
+  return ids;
+}
+
+std::set<plan::ExprId> output_ids(const plan::LogicalPlan& p) {
+  std::set<plan::ExprId> ids;
+  for (const auto& a : p.output) ids.insert(a.id);
+  return ids;
+}
+
+bool within(const std::set<plan::ExprId>& ids, const std::set<plan::ExprId>& of) { return std::includes(of.begin(), of.end(), ids.begin(), ids.end()); }
+
+void conjuncts(const ExprPtr& e, std::vector<ExprPtr>& out) {
+  auto* call = plan::try_as<plan::Call>(*e);
+  if (call && call->function && call->function->name() == "and") {
+    for (const auto& c : call->children) conjuncts(c, out);
+  } else {
+    out.push_back(e);
+  }
+}
 
 bool refers_outside(const Expression& e) {
   return plan::any_of(e, [](const Expression& x) {

@@ -49,7 +49,8 @@ std::shared_ptr<arrow::Schema> with_metadata(const std::shared_ptr<arrow::Schema
 }  // namespace
 
 bool InputQuery::grouped() const {
-  return scan_.shape == Shape::kGroups || scan_.shape == Shape::kGroupMap || scan_.shape == Shape::kCogroups || scan_.shape == Shape::kWindow;
+  return scan_.shape == Shape::kGroups || scan_.shape == Shape::kGroupMap || scan_.shape == Shape::kCogroups || scan_.shape == Shape::kWindow ||
+         scan_.shape == Shape::kStateful;
 }
 bool InputQuery::passes() const { return scan_.shape == Shape::kRows || scan_.shape == Shape::kGroups || scan_.shape == Shape::kWindow || scan_.shape == Shape::kTable; }
 
@@ -186,7 +187,11 @@ std::unique_ptr<InputBatch> InputQuery::next_rows() {
   auto batch = std::make_unique<InputBatch>();
   uint64_t rows = 0;
   auto& out = *exports_[0];
-  const auto most = static_cast<uint64_t>(scan_.max_rows);
+  auto most = static_cast<uint64_t>(scan_.max_rows);
+  if (scan_.parts) {
+    while (part_ + 1 < scan_.parts->count && taken_ >= scan_.parts->end(part_)) ++part_;
+    if (part_ + 1 < scan_.parts->count) most = std::min(most, static_cast<uint64_t>(scan_.parts->end(part_) - taken_));
+  }
   while (rows < most && out.approximate_bytes() < scan_.max_bytes) {
     if (!current_ || at_ >= current_->size()) {
       if (!fetch()) break;
@@ -201,6 +206,8 @@ std::unique_ptr<InputBatch> InputQuery::next_rows() {
   if (!batch->pass.empty()) batch->pass.back().last = true;
   batch->rows = wrapped(out.take(), 0);
   batch->number = numbers_++;
+  taken_ += static_cast<int64_t>(rows);
+  batch->ends_part = scan_.parts && taken_ >= scan_.parts->end(part_);
   return batch;
 }
 
@@ -219,6 +226,7 @@ std::unique_ptr<InputBatch> InputQuery::next_groups() {
   uint64_t rows = 0;
   std::vector<ArrowBatches> group(exports_.size());
   bool open = false;
+  const bool stream = scan_.shape == Shape::kStateful;  // groups need not be told apart
   auto close = [&] {
     for (size_t side = 0; side < exports_.size(); ++side) {
       if (exports_[side]->rows() > 0) group[side].push_back(wrapped(exports_[side]->take(), side));
@@ -230,7 +238,12 @@ std::unique_ptr<InputBatch> InputQuery::next_groups() {
     if (!current_ || at_ >= current_->size()) {
       if (!fetch()) break;
     }
-    if (starts_[at_] && open) {
+    if (starts_[at_] && scan_.phased) {
+      auto phase = current_->data[keys_].GetValue(at_).GetValue<int32_t>();
+      if (phase != phase_ && open) close();
+      phase_ = phase;
+    }
+    if (starts_[at_] && open && (!stream || rows >= kGroupRows)) {
       close();
       if (rows >= kGroupRows || batch->groups.size() >= kGroups) break;
     }

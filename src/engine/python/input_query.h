@@ -41,6 +41,7 @@ struct InputBatch {
   std::shared_ptr<arrow::RecordBatch> rows;          // shapes without groups
   std::vector<std::vector<ArrowBatches>> groups;     // per group, per side
   std::vector<PassRows> pass;
+  bool ends_part = false;                            // see PythonScan::parts
 };
 
 // Thread-safe: next() gives batches in turn.
@@ -81,6 +82,8 @@ class InputQuery {
   std::shared_ptr<duckdb::DataChunk> previous_;     // the chunk before current_
   uint64_t at_ = 0;                                 // row of current_
   uint64_t numbers_ = 0;
+  int32_t phase_ = 0;                               // scan.phased: the first key of the rows at hand
+  int64_t part_ = 0, taken_ = 0;                    // scan.parts: the part at hand, rows taken so far
   bool ended_ = false;
 };
 

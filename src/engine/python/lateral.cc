@@ -179,7 +179,7 @@ class Dependent {
   Rows over(const PlanPtr& right, bool keep) {
     switch (right->kind) {
       case PlanKind::kOneRow: return {left_, keep ? yes() : nullptr};
-      case PlanKind::kGenerate: return generate(plan::as<plan::Generate>(*right), keep);
+      case PlanKind::kGenerate: return generate(right, keep);
       default: break;
     }
     if (!dependent(*right) && !calls_table_function(*right)) {
@@ -209,7 +209,7 @@ class Dependent {
       case PlanKind::kSort: return over(right->children[0], keep);  // nobody sees the order
       case PlanKind::kLimit: return limit(plan::as<plan::Limit>(*right), keep);
       case PlanKind::kAggregate: return aggregate(plan::as<plan::Aggregate>(*right), keep);
-      case PlanKind::kJoin: return join(plan::as<plan::Join>(*right), keep);
+      case PlanKind::kJoin: return join(right, keep);
       case PlanKind::kWindow: {
         Rows in = over(right->children[0], keep);
         auto node = std::make_shared<plan::Window>(plan::as<plan::Window>(*right));
@@ -238,8 +238,97 @@ class Dependent {
         in.plan = node;
         return in;
       }
+      case PlanKind::kSetOperation: return set_operation(plan::as<plan::SetOperation>(*right), keep);
       default: refuse();
     }
+  }
+
+  // ---- by values: the right side once for each combination of the columns that it takes, then beside the rows that have it.
+  // Source: DecorrelateInnerQuery (DomainJoin). The left side's rows are computed twice for it.
+
+  std::vector<plan::Attribute> taken_by(const plan::LogicalPlan& p) const {
+    std::vector<plan::Attribute> out;
+    std::set<plan::ExprId> wanted;
+    for (const auto& e : plan::outer_references(p)) wanted.insert(plan::as<plan::AttributeRef>(*e).id);
+    for (const auto& a : left_->output) {
+      if (wanted.contains(a.id)) out.push_back(a);
+    }
+    return out;
+  }
+
+  // The combinations, then the columns of `right` for them, all with ids of their own. marked: a column that is true stands behind them.
+  PlanPtr by_values(const PlanPtr& right, const std::vector<plan::Attribute>& columns, bool marked) const {
+    bool stable = true;
+    plan::visit_plan(left_, [&](const PlanPtr& p) {
+      if (p->kind == PlanKind::kSample) stable = false;
+      plan::visit_expressions(*p, [&](const ExprPtr& e) { stable = stable && plan::is_deterministic(*e); });
+      return stable;
+    });
+    if (!stable) refuse();
+    auto distinct = std::make_shared<plan::Distinct>();
+    distinct->children = {plan::make_project(join_.children[0], refs(columns))};
+    distinct->output = distinct->children[0]->output;
+    plan::Join inner;
+    inner.lateral = true;
+    inner.type = plan::JoinType::kInner;
+    inner.children = {distinct, right};
+    inner.output = distinct->output;
+    inner.output.insert(inner.output.end(), right->output.begin(), right->output.end());
+    auto rows = Dependent(inner, conf_).rows();
+    if (marked) {
+      auto list = refs(rows->output);
+      list.push_back(named(yes(), "hit"));
+      rows = plan::make_project(rows, std::move(list));
+    }
+    return plan::with_fresh_ids(rows);
+  }
+
+  // Rows of by_values() (as `values`) beside those of the left side. output: what the columns behind the combination are called above.
+  Rows beside(const PlanPtr& values, const std::vector<plan::Attribute>& columns, const std::vector<plan::Attribute>& output, bool keep) const {
+    ExprPtr same;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      auto equal = builtin("<=>", {plan::make_ref(columns[i]), plan::make_ref(values->output[i])});
+      same = same ? builtin("and", {same, equal}) : equal;
+    }
+    auto both = joined(keep ? plan::JoinType::kLeftOuter : plan::JoinType::kInner, left_, values, same);
+    auto list = refs(left_->output);
+    for (size_t i = 0; i < output.size(); ++i) list.push_back(plan::make_alias(plan::make_ref(values->output[columns.size() + i]), output[i].name, true, output[i].id));
+    Rows out;
+    if (keep) {
+      list.push_back(named(builtin("isnotnull", {plan::make_ref(values->output.back())}), "hit"));
+      out.hit = ref(list.back());
+    }
+    out.plan = plan::make_project(both, std::move(list));
+    return out;
+  }
+
+  // Any right side whose rows can be had without keeping those of the left side.
+  Rows kept(const PlanPtr& right) const {
+    auto columns = taken_by(*right);
+    if (columns.empty()) refuse();
+    return beside(by_values(right, columns, true), columns, right->output, true);
+  }
+
+  Rows set_operation(const plan::SetOperation& s, bool keep) const {
+    // Of each branch the rows for each combination: the operation then tells them apart itself.
+    auto columns = taken_by(s);
+    if (columns.empty()) refuse();
+    auto node = std::make_shared<plan::SetOperation>(s);
+    node->children.clear();
+    for (const auto& branch : s.children) node->children.push_back(by_values(branch, columns, false));
+    node->output.assign(node->children[0]->output.begin(), node->children[0]->output.begin() + static_cast<std::ptrdiff_t>(columns.size()));
+    for (auto& a : node->output) a.id = plan::next_expr_id();
+    for (auto a : s.output) {
+      a.id = plan::next_expr_id();
+      node->output.push_back(std::move(a));
+    }
+    PlanPtr values = node;
+    if (keep) {
+      auto list = refs(node->output);
+      list.push_back(named(yes(), "hit"));
+      values = plan::make_project(node, std::move(list));
+    }
+    return beside(values, columns, s.output, keep);
   }
 
   // Which rows are results goes through a projection.
@@ -250,11 +339,12 @@ class Dependent {
     rows.hit = ref(alias);
   }
 
-  Rows generate(const plan::Generate& g, bool keep) {
+  Rows generate(const PlanPtr& right, bool keep) {
+    const auto& g = plan::as<plan::Generate>(*right);
     const bool bare = g.children[0]->kind == PlanKind::kOneRow;
     auto* f = table_function(g);
     // A function must not be called for rows that are no results.
-    if (keep && (!bare || !f)) refuse();
+    if (keep && (!bare || !f)) return kept(right);
     PlanPtr below = bare ? left_ : over(g.children[0], false).plan;
     auto node = std::make_shared<plan::Generate>(g);
     node->children = {below};
@@ -355,14 +445,15 @@ class Dependent {
     return plan::map_children(e, [&](const ExprPtr& c) { return filtered(c, hit); });
   }
 
-  Rows join(const plan::Join& j, bool keep) {
+  Rows join(const PlanPtr& right, bool keep) {
     using plan::JoinType;
+    const auto& j = plan::as<plan::Join>(*right);
     const bool inner = j.type == JoinType::kInner || j.type == JoinType::kCross;
     const bool first = dependent(j.child(0));
     ExprPtr condition = j.condition ? own(j.condition) : nullptr;
     if (j.lateral || !first || !dependent(j.child(1))) {
       if (keep) {
-        if (!first || j.lateral || !(inner || j.type == JoinType::kLeftOuter)) refuse();
+        if (!first || j.lateral || !(inner || j.type == JoinType::kLeftOuter)) return kept(right);
         Rows in = over(j.children[0], true);
         if (!is_true(in.hit)) condition = condition ? builtin("and", {in.hit, condition}) : in.hit;
         auto mark = named(yes(), "hit");
@@ -382,7 +473,23 @@ class Dependent {
       out->lateral = j.lateral;
       return {out, nullptr};
     }
-    refuse();
+    if (keep) return kept(right);
+    if (j.type == JoinType::kRightOuter || j.type == JoinType::kFullOuter) refuse();
+    // Both sides take columns of the left side: rows of one meet those of the other that were made for the same combination.
+    auto columns = taken_by(j.child(1));
+    PlanPtr values = by_values(j.children[1], columns, false);
+    std::vector<ExprPtr> list;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      list.push_back(plan::make_ref(values->output[i]));
+      auto same = builtin("<=>", {plan::make_ref(columns[i]), list.back()});
+      condition = condition ? builtin("and", {condition, same}) : same;
+    }
+    for (size_t i = 0; i < j.child(1).output.size(); ++i) {
+      const auto& a = j.child(1).output[i];
+      list.push_back(plan::make_alias(plan::make_ref(values->output[columns.size() + i]), a.name, true, a.id));
+    }
+    auto type = j.type == JoinType::kCross ? JoinType::kInner : j.type;
+    return {joined(type, over(j.children[0], false).plan, plan::make_project(values, std::move(list)), condition), nullptr};
   }
 
   const plan::Join& join_;

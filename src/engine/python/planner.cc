@@ -2,8 +2,8 @@
 
 #include "base/spark_error.h"
 #include "engine/python/runtime.h"
+#include "engine/python/state/value_codec.h"
 #include "engine/python/worker_errors.h"
-#include "plan/expression_text.h"
 #include "plan/session_conf.h"
 #include "python/pickle.h"
 
@@ -16,50 +16,6 @@ namespace {
 constexpr int32_t kMaxAnswer = 256 << 20;
 
 SparkError python_exception(const std::string& text) { return SparkError::Plain(ErrorKind::kPython, text); }
-
-// A value as PySpark's types hold it inside: dates as days, timestamps as microseconds. Source: EvaluatePython.toJava.
-void pickle(const plan::Value& value, const plan::DataType& type, python::Pickle& out) {
-  if (value.is_null()) return out.none();
-  switch (type.id()) {
-    case TypeId::kNull: return out.none();
-    case TypeId::kBoolean: return out.boolean(value.get<bool>());
-    case TypeId::kByte:
-    case TypeId::kShort:
-    case TypeId::kInt:
-    case TypeId::kLong:
-    case TypeId::kDate:
-    case TypeId::kTime:
-    case TypeId::kTimestamp:
-    case TypeId::kTimestampNtz:
-    case TypeId::kYearMonthInterval:
-    case TypeId::kDayTimeInterval: return out.integer(value.get<int64_t>());
-    case TypeId::kFloat:
-    case TypeId::kDouble: return out.real(value.get<double>());
-    case TypeId::kDecimal: return out.decimal(plan::decimal_text(value.get<plan::Int128>(), type.scale()));
-    case TypeId::kString:
-    case TypeId::kChar:
-    case TypeId::kVarchar: return out.text(value.get<std::string>());
-    case TypeId::kBinary: return out.binary(value.get<std::string>());
-    case TypeId::kArray:
-      out.begin_list();
-      for (const auto& item : value.get<plan::ListValue>().items) pickle(item, type.element(), out);
-      return out.end_list();
-    case TypeId::kMap:
-      out.begin_dict();
-      for (const auto& [key, item] : value.get<plan::MapValue>().entries) {
-        pickle(key, type.key(), out);
-        pickle(item, type.value(), out);
-      }
-      return out.end_dict();
-    case TypeId::kStruct: {
-      out.begin_row(type.json());
-      const auto& items = value.get<plan::ListValue>().items;
-      for (size_t i = 0; i < items.size(); ++i) pickle(items[i], type.fields()[i].type(), out);
-      return out.end_row();
-    }
-    default: throw not_built("a constant of type " + type.sql() + " as an argument of a table function with an analyze method");
-  }
-}
 
 // The user's message without the frames of the worker above it.
 std::string last_message(const std::string& traceback) {

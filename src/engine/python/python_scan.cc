@@ -66,6 +66,7 @@ struct LocalState : duckdb::LocalTableFunctionState {
   duckdb::ClientContext& context;
   std::unique_ptr<Task> task;
   bool input_done = false, done = false;
+  bool closed = false;                    // the task has all that it gets, though the input may go on
   size_t ahead = 0;                       // batches sent and not yet answered
   std::deque<PassRows> pass;              // rows sent and not yet answered
   // The batch of results being handed out.
@@ -232,13 +233,13 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
     }
     bool answered = l.task && l.task->readable();
     if (!answered && !l.input_done) {
-      bool more = scan.task_per_batch ? !l.task : l.ahead < kSentAhead;
+      bool more = !l.closed && l.ahead < kSentAhead;
       if (!more && l.task->sending()) {
         if (gathered()) return;
         l.task->wait();
         continue;
       }
-      if (more || (!scan.task_per_batch && (scan.iterator || scan.shape != Shape::kRows))) {
+      if (more || (!l.closed && (scan.iterator || scan.shape != Shape::kRows))) {
         if (scan.task_per_batch && gathered()) return;  // under the number of their own batch
         if (scan.iterator && !scan.task_per_batch && !l.task && g.threads > 1) {
           // The rows of little data are seen by one call, as those of one partition. Not for long: a query that has enough rows may wait for this thread.
@@ -257,10 +258,16 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
           }
           if (!g.input->passes()) l.batch_index = batch->number;
           if (batch->groups.empty()) l.task->send(batch->rows);
-          for (const auto& group : batch->groups) l.task->send_group(group, g.input->schemas());
+          for (const auto& group : batch->groups) {
+            if (scan.shape != Shape::kStateful) l.task->send_group(group, g.input->schemas());
+            else for (const auto& part : group[0]) l.task->send(part);
+          }
           ++l.ahead;
           for (auto& p : batch->pass) l.pass.push_back(std::move(p));
-          if (scan.task_per_batch) l.task->finish(g.input->schemas()[0]);
+          if (scan.task_per_batch || batch->ends_part) {
+            l.task->finish(g.input->schemas()[0]);
+            l.closed = true;
+          }
           continue;
         }
         l.input_done = true;
@@ -272,7 +279,7 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
           }
           l.task = std::make_unique<Task>(scan, g.partitions++, [&context = l.context, &g] { return context.IsInterrupted() || g.failed.load(); });
         }
-        l.task->finish(g.input->grouped() ? nullptr : g.input->schemas()[0]);
+        l.task->finish(g.input->grouped() && scan.shape != Shape::kStateful ? nullptr : g.input->schemas()[0]);
         continue;
       }
     }
@@ -281,7 +288,9 @@ void run(const PythonScan& scan, GlobalState& g, LocalState& l, duckdb::DataChun
     if (!batch) {
       bool left = scan.shape != Shape::kTable && std::any_of(l.pass.begin(), l.pass.end(), [](const PassRows& p) { return p.count > 0; });
       if (left) throw SparkError::Plain(ErrorKind::kPython, "The Python function returned fewer rows than it was given.");
-      l.done = !scan.task_per_batch || l.input_done;
+      l.done = !l.closed || l.input_done;
+      l.closed = false;
+      l.ahead = 0;
       l.task.reset();
       continue;
     }

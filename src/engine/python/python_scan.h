@@ -26,6 +26,8 @@ class Database;
 
 namespace python_functions {
 
+struct StatefulOperator;
+
 // What an operation lends to the functions of its plans. Outlives their execution.
 struct Runtime {
   Database* database = nullptr;
@@ -78,8 +80,8 @@ struct Column {
 struct PythonScan {
   // kRows: a result row per row. kMap: any number of result rows. kGroups: one result row per group, behind the group's first row.
   // kGroupMap: any number per group. kCogroups: the same for two sides. kWindow: a result row per row, sent group by group.
-  // kTable: any number of result rows per row, behind that row.
-  enum class Shape { kRows, kMap, kGroups, kGroupMap, kCogroups, kWindow, kTable } shape = Shape::kRows;
+  // kTable: any number of result rows per row, behind that row. kStateful: any number, for rows sorted by groups in one stream.
+  enum class Shape { kRows, kMap, kGroups, kGroupMap, kCogroups, kWindow, kTable, kStateful } shape = Shape::kRows;
   std::string sql;                    // the query
   std::vector<Column> pass;           // columns handed through: the first of the output
   std::vector<Column> sent;           // what Python sees
@@ -96,10 +98,19 @@ struct PythonScan {
   std::shared_ptr<Runtime> runtime;
   std::string zone;
   bool large_types = false;
+  std::shared_ptr<const StatefulOperator> stateful;   // kStateful
+  bool phased = false;                // kStateful: batches hold rows of one value of the first key only
   int64_t max_rows = 10000, max_bytes = 64 << 20;   // of a batch
   int64_t idle_timeout_ms = 0;
   int64_t max_workers = 0;            // 0: as many as threads
   bool task_per_batch = false;        // kMap, kRows: each batch is a task of its own
+  // kTable: the rows come in parts of about the same size, each a task of its own: a function's class has an instance for each.
+  struct Parts {
+    int64_t rows = 0, count = 0;
+    // The rows before the end of a part. Source: how Range spreads its rows.
+    int64_t end(int64_t part) const { return static_cast<int64_t>(static_cast<__int128>(rows) * (part + 1) / count); }
+  };
+  std::optional<Parts> parts;
 };
 
 // Registers the table function. Once per database.

@@ -8,6 +8,7 @@
 
 #include "base/spark_error.h"
 #include "engine/python/python_scan.h"
+#include "engine/python/state/state_server.h"
 #include "engine/python/worker_errors.h"
 
 namespace tarn::engine::python_functions {
@@ -109,6 +110,10 @@ Task::Task(const PythonScan& scan, int partition, std::function<bool()> interrup
   python::TaskHeader header = scan.header;
   header.partition = partition;
   header.table_function = scan.table_function.get();
+  if (scan.stateful) {
+    state_ = std::make_unique<StateServer>(*scan.stateful, std::make_unique<MemoryStateStore>(), worker_->pid());
+    header.eval_conf["state_server_socket_port"] = state_->address();
+  }
   worker_->send(header.bytes());
 }
 
@@ -178,7 +183,7 @@ std::string Task::read_string() {
 void Task::fail_with_exception() {
   std::string traceback = read_string();
   ended_ = true;
-  throw python_exception(traceback);
+  throw worker_exception(traceback);
 }
 
 void Task::fail_dead() { throw worker_died(*worker_, scan_.header.environment); }

@@ -18,6 +18,7 @@ class RecordBatchWriter;
 namespace tarn::engine::python_functions {
 
 struct PythonScan;
+class StateServer;
 
 // Used by one thread. Errors of the user's code and of the process are SparkErrors (PythonException).
 class Task {
@@ -49,6 +50,7 @@ class Task {
   void end();
   const PythonScan& scan_;
   std::unique_ptr<python::Worker> worker_;
+  std::unique_ptr<StateServer> state_;             // of a stateful processor
   std::shared_ptr<Input> input_;
   std::shared_ptr<Output> output_;
   std::shared_ptr<arrow::ipc::RecordBatchWriter> writer_;

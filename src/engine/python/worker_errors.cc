@@ -45,6 +45,16 @@ int64_t cpu_seconds(const plan::SessionConf& conf) {
   return seconds;
 }
 
+SparkError worker_exception(const std::string& traceback) {
+  // Spark unpickles a worker's rows in its JVM: what goes wrong there is no PythonException (worker_main.py, unfit).
+  constexpr std::string_view kUnpickler = "net.razorvine.pickle.PickleException: ";
+  const auto end = traceback.find_last_not_of('\n');
+  const auto line = end == std::string::npos ? end : traceback.rfind('\n', end);
+  if (line != std::string::npos && traceback.compare(line + 1, kUnpickler.size(), kUnpickler) == 0)
+    return SparkError::Plain(ErrorKind::kSpark, "Job aborted due to stage failure: " + traceback.substr(line + 1, end - line));
+  return SparkError::Plain(ErrorKind::kPython, traceback);
+}
+
 SparkError worker_died(python::Worker& worker, const std::map<std::string, std::string>& environment) {
   const std::string death = worker.death();
   if (death.find("CPU time") != std::string::npos) {

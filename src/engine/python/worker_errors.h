@@ -24,6 +24,8 @@ std::map<std::string, std::string> worker_environment(const Runtime& runtime, co
 int64_t idle_timeout_ms(const plan::SessionConf& conf);
 // CPU time that a task may use, spark.tarn.python.cpuSeconds; 0: as much as it likes. Throws SparkError if the value is no number of seconds.
 int64_t cpu_seconds(const plan::SessionConf& conf);
+// What a task ended with, told by the traceback it has written.
+SparkError worker_exception(const std::string& traceback);
 // Ends the process. environment: of worker_environment().
 SparkError worker_died(python::Worker& worker, const std::map<std::string, std::string>& environment);
 SparkError worker_idle(int64_t timeout_ms);
