@@ -9,11 +9,12 @@
 
 #include "base/ids.h"
 #include "engine/operation.h"
-#include "engine/python/data_source.h"
 #include "engine/parse_sql.h"
 #include "engine/show_string.h"
+#include "plan/analyzer.h"
 #include "plan/function.h"
 #include "plan/parse_options.h"
+#include "plan/python_functions.h"
 #include "spark/connect/types.pb.h"
 #include "sql/parser.h"
 
@@ -276,23 +277,24 @@ void register_table_function(const sc::CommonInlineUserDefinedTableFunction& f, 
 void register_data_source(const sc::CommonInlineUserDefinedDataSource& source, Session::Impl& session) {
   std::string name = catalog::lower(source.name());
   // A built-in name stays what it is.
-  static const std::set<std::string> kBuiltIn = {"avro", "csv", "delta", "hive", "jdbc", "json", "kafka", "noop", "orc", "parquet", "text", "xml", "rate", "memory", "console"};
+  static const std::set<std::string> kBuiltIn = {"avro", "csv", "delta", "hive", "jdbc", "json", "kafka", "noop", "orc", "parquet", "text", "xml", "rate", "console"};
   if (kBuiltIn.contains(name)) throw analysis_error("DATA_SOURCE_ALREADY_EXISTS", {{"provider", source.name()}});
   std::lock_guard lock(session.python_sources_mu);
   session.python_sources[name] = {source.python_data_source().command(), source.python_data_source().python_ver()};
 }
 
 // df.write.format(name).save() into a source that is written in Python.
-void write_to_python(const sc::WriteOperation& write, const PythonDataSource& source, Operation& operation) {
+void write_to_python(const sc::WriteOperation& write, plan::PythonPlanner& sources, Operation& operation) {
   using W = sc::WriteOperation;
   if (write.mode() != W::SAVE_MODE_APPEND && write.mode() != W::SAVE_MODE_OVERWRITE) {
     throw analysis_error("UNSUPPORTED_DATA_SOURCE_SAVE_MODE",
                          {{"source", write.source()}, {"createMode", write.mode() == W::SAVE_MODE_IGNORE ? "\"Ignore\"" : "\"ErrorIfExists\""}});
   }
   if (write.partitioning_columns_size() > 0 || write.clustering_columns_size() > 0 || write.has_bucket_by()) throw not_built("partitions of a Python data source");
-  python_functions::SourceOptions options(write.options().begin(), write.options().end());
+  std::vector<std::pair<std::string, std::string>> options(write.options().begin(), write.options().end());
   if (write.has_path() && !write.path().empty()) options.emplace_back("path", write.path());
-  operation.write_to_python(write.source(), source, options, write.mode() == W::SAVE_MODE_OVERWRITE, operation.analyze(write.input()));
+  sources.write_source(write.source(), options, write.mode() == W::SAVE_MODE_OVERWRITE, operation.analyze(write.input()),
+                       [&](const PlanPtr& plan) { return operation.collect(plan); });
 }
 
 void execute_command(const sc::Command& command, Operation& operation, ResultSink& sink) {
@@ -316,9 +318,9 @@ void execute_command(const sc::Command& command, Operation& operation, ResultSin
       return;
     case sc::Command::kWriteOperation: {
       const auto& write = command.write_operation();
-      auto source = write.has_source() && !write.has_table() ? python_functions::find_source(operation.session(), write.source()) : std::nullopt;
-      if (!source) break;
-      write_to_python(write, *source, operation);
+      auto* sources = write.has_source() && !write.has_table() ? plan::python_planner(operation.analyzer().sources) : nullptr;
+      if (!sources || !sources->has_source(write.source())) break;
+      write_to_python(write, *sources, operation);
       return;
     }
     case sc::Command::kGetResourcesCommand: {

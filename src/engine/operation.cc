@@ -122,11 +122,6 @@ Operation::~Operation() {
   connection_.reset();  // before what its query may still use
 }
 
-void Operation::write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options,
-                                bool overwrite, const PlanPtr& query) {
-  python_functions::write_source(python_, session_.conf, name, source, options, overwrite, query, [this](const PlanPtr& plan) { return collect(plan); });
-}
-
 // ---- analysis
 
 namespace {

@@ -42,9 +42,6 @@ class Operation : public commands::CommandHost {
   std::shared_ptr<arrow::Table> collect_table(const plan::PlanPtr& plan);
   // Keeps the rows of a plan; lazily: when they are first used. Returns the handle of Cached nodes.
   std::string checkpoint(const plan::PlanPtr& plan, bool eager, const StorageLevel& level);
-  // Into a data source that is written in Python.
-  void write_to_python(const std::string& name, const PythonDataSource& source, const std::vector<std::pair<std::string, std::string>>& options, bool overwrite,
-                       const plan::PlanPtr& query);
   // A statement of DuckDB; throws SparkError.
   void run(const std::string& sql);
 

@@ -1,5 +1,6 @@
 #pragma once
 // What the analyzer and the Python side of the engine say to each other about table functions.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,14 @@ class PythonPlanner {
   // The rows of a data source that the session has registered under this name; null: there is none. Throws PYTHON_DATA_SOURCE_ERROR.
   virtual PlanPtr read_source(const std::string& format, const std::vector<std::string>& paths, const std::vector<std::pair<std::string, std::string>>& options,
                               const std::optional<DataType>& schema) = 0;
+  // Whether the session has registered a data source under this name.
+  virtual bool has_source(const std::string& format) const = 0;
+  // Appends the rows of a query to such a source, or puts them in place of what it holds. run: all rows of a plan.
+  // Throws PYTHON_DATA_SOURCE_ERROR.
+  virtual void write_source(const std::string& format, const std::vector<std::pair<std::string, std::string>>& options, bool overwrite, const PlanPtr& query,
+                            const std::function<std::vector<std::vector<Value>>(const PlanPtr&)>& run) = 0;
 };
+// Null: there is no Python behind these sources.
+inline PythonPlanner* python_planner(SourceResolver& sources) { return dynamic_cast<PythonPlanner*>(&sources); }
 
 }  // namespace tarn::plan

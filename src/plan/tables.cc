@@ -95,7 +95,7 @@ PlanPtr Analyzer::read(const sc::Read& r) {
   std::string format = d.has_format() && !d.format().empty() ? d.format() : conf_.text("spark.sql.sources.default");
   std::vector<std::pair<std::string, std::string>> options(d.options().begin(), d.options().end());
   std::vector<std::string> paths(d.paths().begin(), d.paths().end());
-  if (auto* planner = dynamic_cast<PythonPlanner*>(&context_.sources)) {
+  if (auto* planner = python_planner(context_.sources)) {
     if (auto rows = planner->read_source(format, paths, options, schema)) return rows;
   }
   return scan_of(context_.sources.load(format, paths, options, schema), {}, {}, conf_);
@@ -226,6 +226,8 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
     // parquet.`/path`
     return scan_of(context_.sources.load(lower_case(parts[0]), {parts[1]}, options, std::nullopt), {}, {}, conf_);
   }
+  if (auto* python = python_planner(context_.sources); !info && parts.size() == 2 && python && python->has_source(parts[0]))
+    throw analysis_error("UNSUPPORTED_DATASOURCE_FOR_DIRECT_QUERY", {{"dataSourceType", parts[0]}});
   if (!info) {
     Parts current{catalog};
     current.insert(current.end(), space.begin(), space.end());
@@ -234,8 +236,15 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
                           {"searchPath", own_path.empty() ? "[`system`.`builtin`, `system`.`session`, " + name_text(current) + "]" : path_message(own_path)}});
   }
   if (!info->is_view()) {
-    auto relation = context_.sources.load_table(*info, options);
     Parts qualifier = info->full_name();
+    if (auto* python = python_planner(context_.sources); python && python->has_source(info->provider)) {
+      std::vector<std::pair<std::string, std::string>> all(info->options.begin(), info->options.end());
+      all.insert(all.end(), options.begin(), options.end());
+      std::vector<std::string> paths;
+      if (info->type == catalog::TableType::kExternal) paths.push_back(catalog::path_of_location(info->location));
+      return alias_plan(python->read_source(info->provider, paths, all, DataType::from_json(info->schema_json)), qualifier);
+    }
+    auto relation = context_.sources.load_table(*info, options);
     return scan_of(std::move(relation), qualifier, qualifier, conf_);
   }
 

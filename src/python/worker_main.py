@@ -215,8 +215,18 @@ def install_adapters(worker):
                 if writer is not None:
                     writer.close()
 
+    # Frames of PySpark are left out of tracebacks; these stand for some.
+    for function in (PickledRows.load_stream, PickledRows.dump_stream, yield_tables, coercion, unfit, java_text):
+        function.__code__ = told_as(function.__code__, os.path.join(os.path.dirname(worker.__file__), "tarn_worker.py"))
+
     batched = worker.BatchedSerializer
     worker.BatchedSerializer = lambda *args: PickledRows() if TASK.get("types") else batched(*args)
+
+
+def told_as(code, file):
+    """The code as that of a file, in tracebacks."""
+    consts = tuple(told_as(c, file) if isinstance(c, type(code)) else c for c in code.co_consts)
+    return code.replace(co_filename=file, co_consts=consts)
 
 
 def yield_tables(iterator, stream, data_type, arrow_type, coerce):

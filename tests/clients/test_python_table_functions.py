@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pytest
 from pyspark.errors import AnalysisException, PythonException
+from pyspark.errors.exceptions.connect import InvalidPlanInput, PickleException
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 from pyspark.sql.functions import arrow_udtf, lit, udtf
@@ -291,3 +292,87 @@ def upto(cluster):
 ])
 def test_shapes_of_lateral_queries(upto, sql, rows):
     assert sorted(map(tuple, upto.sql(sql).collect()), key=str) == sorted(rows, key=str)
+
+
+def test_each_part_of_a_range_has_an_instance_of_its_own(spark):
+    @udtf(returnType="what: string, n: bigint")
+    class Count:
+        def __init__(self):
+            self.n = self.sum = 0
+
+        def eval(self, x):
+            x = x["id"] if isinstance(x, Row) else x
+            self.n += 1
+            self.sum += x
+            yield "row", x
+
+        def terminate(self):
+            yield "count", self.n
+            yield "sum", self.sum
+
+    spark.udtf.register("counted", Count)
+    ended = rows(spark.sql("SELECT id, what, n FROM range(0, 10, 1, 3), LATERAL counted(id) WHERE what != 'row'"))
+    assert ended == [(2, "count", 3), (2, "sum", 3), (5, "count", 3), (5, "sum", 12), (9, "count", 4), (9, "sum", 30)]
+    assert spark.sql("SELECT count(*) FROM range(0, 10, 1, 3), LATERAL counted(id)").collect()[0][0] == 16
+    big = spark.sql("SELECT n FROM range(0, 50000, 1, 2), LATERAL counted(id) WHERE what = 'count'")  # a part is more than a batch
+    assert [r.n for r in big.collect()] == [25000, 25000]
+    assert rows(spark.sql("SELECT n FROM counted(TABLE(FROM range(0, 10, 1, 2))) WHERE what = 'count'")) == [(5,), (5,)]
+    assert rows(spark.sql("SELECT n FROM counted(TABLE(FROM range(0, 10, 1, 2)) WITH SINGLE PARTITION) WHERE what = 'count'")) == [(10,)]
+
+
+def test_what_the_unpickler_of_spark_refuses_is_no_exception_of_the_function(spark):
+    @udtf(returnType="x: int", useArrow=False)
+    class RowAsInt:
+        def eval(self):
+            yield Row(a=1),
+
+    refused = r"net.razorvine.pickle.PickleException: expected zero arguments for construction of ClassDict \(for pyspark.sql.types._create_row\)"
+    with pytest.raises(PickleException, match=refused):
+        RowAsInt().collect()
+    with pytest.raises(PickleException, match=refused):
+        spark.range(1).select(F.udf(lambda x: [Row(a=1)], "array<string>", useArrow=False)("id")).collect()
+    # Objects without arguments and values of another type are null or text.
+    assert spark.range(1).select(F.udf(lambda x: "text", "int", useArrow=False)("id"), F.udf(lambda x: [1, 2], "string", useArrow=False)("id")).collect()[0][:] == (None, "[1, 2]")
+
+    @udtf(returnType="int")
+    class NoStruct:
+        def eval(self, a):
+            yield a,
+
+    with pytest.raises(InvalidPlanInput, match="Invalid schema type. Expect a struct type, but got \"INT\"."):
+        NoStruct(lit(1)).collect()
+    with pytest.raises(InvalidPlanInput) as e:
+        spark.range(1).dropDuplicates(["zz"]).collect()
+    assert e.value.getCondition() == "CONNECT_INVALID_PLAN.UNRESOLVED_COLUMN_AMONG_FIELD_NAMES"
+
+
+LEFT = "VALUES (0), (1), (3), (3), (NULL) AS x(n)"
+
+
+@pytest.mark.parametrize("query, expected", [
+    ("SELECT n, d FROM {}, LATERAL (SELECT d FROM rep(n) UNION ALL SELECT n * 10)",
+     [(None, None), (0, 0), (1, 0), (1, 10), (3, 0), (3, 0), (3, 1), (3, 1), (3, 2), (3, 2), (3, 30), (3, 30)]),
+    ("SELECT n, d FROM {}, LATERAL (SELECT d FROM rep(n) UNION SELECT 1)",
+     [(None, 1), (0, 1), (1, 0), (1, 1), (3, 0), (3, 0), (3, 1), (3, 1), (3, 2), (3, 2)]),
+    ("SELECT n, d FROM {}, LATERAL (SELECT d FROM rep(n) INTERSECT SELECT 1)", [(3, 1), (3, 1)]),
+    ("SELECT n, d FROM {}, LATERAL (SELECT d FROM rep(n) EXCEPT SELECT 1)", [(1, 0), (3, 0), (3, 0), (3, 2), (3, 2)]),
+    ("SELECT n, d FROM {} LEFT JOIN LATERAL (SELECT d FROM rep(n) UNION ALL SELECT d FROM rep(n - 1)) ON d > 0",
+     [(None, None), (0, None), (1, None), (3, 1), (3, 1), (3, 1), (3, 1), (3, 2), (3, 2)]),
+    ("SELECT n, d, e FROM {} LEFT JOIN LATERAL (SELECT a.d, b.d AS e FROM rep(n) a, LATERAL rep(a.d + 1) b)",
+     [(None, None, None), (0, None, None), (1, 0, 0)] + 2 * [(3, 0, 0)] + 2 * [(3, 1, 0)] + 2 * [(3, 1, 1)] + 2 * [(3, 2, 0)] + 2 * [(3, 2, 1)] + 2 * [(3, 2, 2)]),
+    ("SELECT n, d, e FROM {} LEFT JOIN LATERAL (SELECT a.d, b.d AS e FROM rep(n) a, LATERAL rep(a.d + 1) b) ON e = 1",
+     [(None, None, None), (0, None, None), (1, None, None), (3, 1, 1), (3, 1, 1), (3, 2, 1), (3, 2, 1)]),
+    ("SELECT n, d, e FROM {}, LATERAL (SELECT a.d, b.d AS e FROM rep(n) a JOIN rep(n + 1) b ON a.d = b.d)",
+     [(1, 0, 0), (3, 0, 0), (3, 0, 0), (3, 1, 1), (3, 1, 1), (3, 2, 2), (3, 2, 2)]),
+    ("SELECT n, c FROM {}, LATERAL (SELECT count(*) c FROM (SELECT d FROM rep(n) UNION ALL SELECT d FROM rep(n)))",
+     [(None, 0), (0, 0), (1, 2), (3, 6), (3, 6)]),
+])
+def test_set_operations_and_several_calls_in_one_lateral_query(spark, query, expected):
+    @udtf(returnType="d: int")
+    class Rep:
+        def eval(self, n):
+            for i in range(n or 0):
+                yield (i,)
+
+    spark.udtf.register("rep", Rep.asDeterministic())
+    assert rows(spark.sql(query.format(LEFT))) == expected

@@ -146,7 +146,7 @@ CommandResult insert_into(const sql::Insert& insert, CommandHost& host) {
     throw not_built(insert.mode() == sql::Insert::REPLACE_USING ? "INSERT INTO ... REPLACE USING" : "INSERT INTO ... REPLACE ON");
   }
   if (insert.mode() == sql::Insert::REPLACE_WHERE && !table.is_delta()) {
-    throw unsupported_operation(table.full_name(), "REPLACE WHERE");
+    throw unsupported_operation(table.full_name(), python_source(table.provider, host) ? "overwrite by filter in batch mode" : "REPLACE WHERE");
   }
   if (insert.if_partition_not_exists() && insert.mode() != sql::Insert::OVERWRITE) {
     throw analysis_error("UNSUPPORTED_FEATURE.INSERT_PARTITION_SPEC_IF_NOT_EXISTS", {{"tableName", quoted}});
@@ -328,6 +328,8 @@ DmlTarget dml_target(const std::vector<std::string>& parts, const std::string& a
   sql::Name name;
   for (auto& p : parts) name.add_parts(p);
   auto table = target_of(name, host, operation);
+  if (std::string_view(operation) == "DELETE" && python_source(table.table.provider, host))
+    throw analysis_error("_LEGACY_ERROR_TEMP_1121", {{"cmd", "deletes"}, {"table", table.table.provider}});
   if (!table.table.is_delta()) throw unsupported_operation(table.table.full_name(), std::string_view(operation) == "DELETE" ? "DELETE" : std::string(operation) + " TABLE");
   DmlTarget target{std::move(table.table), table.path_only, {}};
   sc::Relation* read = &target.relation;

@@ -156,7 +156,7 @@ CommandResult write_v2(const sc::WriteOperationV2& write, CommandHost& host) {
       info.catalog = name.catalog;
       info.schema = name.schema;
       info.name = name.name;
-      info.provider = table_provider(write.has_provider() ? write.provider() : host.conf().text("spark.sql.sources.default"));
+      info.provider = table_provider(write.has_provider() ? write.provider() : host.conf().text("spark.sql.sources.default"), host);
       info.properties.insert(write.table_properties().begin(), write.table_properties().end());
       info.partition_columns = partition_columns(write);
       info.clustering_columns.assign(write.clustering_columns().begin(), write.clustering_columns().end());
@@ -193,12 +193,14 @@ CommandResult write_v2(const sc::WriteOperationV2& write, CommandHost& host) {
     throw_table_not_found(parts, host);
   }
   if (existing->is_view()) throw analysis_error("VIEW_WRITE_NOT_ALLOWED", {{"name", quote_identifier(existing->full_name())}});
-  if (!existing->is_delta()) {
+  const bool python = python_source(existing->provider, host) != nullptr;
+  if (!existing->is_delta() && !python) {
     throw analysis_error("_LEGACY_ERROR_TEMP_1012", {{"identifier", quote_identifier(existing->full_name())}});
   }
   TableWrite table_write;
   table_write.options = options;
   table_write.by_name = true;
+  if (write.with_schema_evolution() && python) throw unsupported_operation(existing->full_name(), "INSERT WITH SCHEMA EVOLUTION");
   if (write.with_schema_evolution()) table_write.options.emplace_back("mergeSchema", "true");
   switch (write.mode()) {
     case sc::WriteOperationV2::MODE_APPEND:
@@ -210,17 +212,20 @@ CommandResult write_v2(const sc::WriteOperationV2& write, CommandHost& host) {
         auto condition = plan::analyze_over(write.overwrite_condition(), *target, host.analyzer());
         auto* literal = plan::try_as<plan::Literal>(condition);
         bool always = literal && !literal->value.is_null() && literal->value.v.index() == 1 && literal->value.get<bool>();
+        if (!always && python) throw unsupported_operation(existing->full_name(), "overwrite by filter in batch mode");
         if (!always) table_write.options.emplace_back("replaceWhere", plan::expression_sql(*condition));
       }
       break;
     }
     case sc::WriteOperationV2::MODE_OVERWRITE_PARTITIONS:
+      if (python) throw unsupported_operation(existing->full_name(), "dynamic overwrite in batch mode");
       table_write.mode = SaveMode::kOverwrite;
       table_write.options.emplace_back("partitionOverwriteMode", "dynamic");
       break;
     default:
       throw internal_error("writeTo without a mode");
   }
+  if (python) query = resolve_for_table(*existing, table_schema(*existing, host), query, true, host);
   write_to_table(*existing, query, table_write, host);
   return {};
 }

@@ -10,6 +10,7 @@
 #include "engine/commands/table_definition.h"
 #include "engine/commands/table_writer.h"
 #include "plan/collation.h"
+#include "plan/python_functions.h"
 #include "plan/session_conf.h"
 #include "spark/connect/expressions.pb.h"
 #include "spark/connect/relations.pb.h"
@@ -128,7 +129,7 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
         throw analysis_error("INVALID_SCHEMA_OR_RELATION_NAME", {{"name", quote_identifier(info.name)}});
       }
     }
-    info.provider = table_provider(storage_format(create, host));
+    info.provider = table_provider(storage_format(create, host), host);
   }
   if (mode != CreateMode::kCreate && (!info.is_delta() || (existing && !existing->is_delta()))) {
     throw unsupported_operation(name.parts(), "REPLACE TABLE");
@@ -215,10 +216,16 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
   if (schema.fields().empty() && !info.is_delta()) {
     if (info.bucket) throw analysis_error("SPECIFY_BUCKETING_IS_NOT_ALLOWED", {});
     if (!info.partition_columns.empty()) throw analysis_error("SPECIFY_PARTITION_IS_NOT_ALLOWED", {});
-    if (managed) throw analysis_error("UNABLE_TO_INFER_SCHEMA", {{"format", info.provider}});
-    auto relation = host.analyzer().sources.load(info.provider, {info.location}, info.options, std::nullopt);
-    schema = relation->schema();
-    info.partition_columns = relation->partition_columns();
+    if (auto* python = python_source(info.provider, host)) {
+      std::vector<std::string> paths;
+      if (!managed) paths.push_back(catalog::path_of_location(info.location));
+      schema = plan::schema_of(*python->read_source(info.provider, paths, info.options, std::nullopt));
+    } else {
+      if (managed) throw analysis_error("UNABLE_TO_INFER_SCHEMA", {{"format", info.provider}});
+      auto relation = host.analyzer().sources.load(info.provider, {info.location}, info.options, std::nullopt);
+      schema = relation->schema();
+      info.partition_columns = relation->partition_columns();
+    }
     if (schema.fields().empty()) throw analysis_error("UNABLE_TO_INFER_SCHEMA", {{"format", info.provider}});
   } else if (!info.is_delta()) {
     schema = as_nullable(schema);
@@ -240,7 +247,7 @@ CommandResult create_table(const sql::Statement& statement, CommandHost& host) {
     }
     return {};
   }
-  if (managed) {
+  if (managed && !python_source(info.provider, host)) {  // what a source in Python keeps lies where it likes
     if (has_content(info.location)) {
       throw analysis_error("LOCATION_ALREADY_EXISTS", {{"location", "'" + info.location + "'"}, {"identifier", name.quoted()}});
     }
@@ -273,7 +280,7 @@ CommandResult create_table_like(const sql::Statement& statement, CommandHost& ho
   info.schema = name.schema;
   info.name = name.name;
   info.owner = now_owner(host);
-  if (like.has_provider()) info.provider = table_provider(like.provider());
+  if (like.has_provider()) info.provider = table_provider(like.provider(), host);
   else if (like.has_file_format() || like.has_row_format()) {
     throw analysis_error("NOT_SUPPORTED_COMMAND_WITHOUT_HIVE_SUPPORT", {{"cmd", "CREATE TABLE LIKE ... STORED AS"}});
   } else info.provider = source && !source->is_view() ? source->provider : host.conf().text("spark.sql.sources.default");
@@ -335,6 +342,7 @@ CommandResult truncate_table(const sql::Statement& statement, CommandHost& host)
     if (truncate.has_partition()) throw unsupported_operation(table.full_name(), "TRUNCATE TABLE ... PARTITION");
     return delta_truncate(table, host);
   }
+  if (python_source(table.provider, host)) throw analysis_error("_LEGACY_ERROR_TEMP_1121", {{"cmd", "truncates"}, {"table", table.provider}});
   if (table.type == catalog::TableType::kExternal) throw analysis_error("CANNOT_TRUNCATE_EXTERNAL_TABLE", {{"tableName", quoted}});
   if (truncate.has_partition()) {
     if (table.partition_columns.empty()) throw analysis_error("_LEGACY_ERROR_TEMP_1267", {{"tableIdentWithDB", quoted}});

@@ -8,6 +8,7 @@
 #include "engine/commands/support.h"
 #include "engine/sources/source.h"
 #include "plan/function.h"
+#include "plan/python_functions.h"
 #include "plan/session_conf.h"
 #include "spark/connect/expressions.pb.h"
 #include "tarn/sql.pb.h"
@@ -23,7 +24,12 @@ SparkError unsupported_operation(const std::vector<std::string>& table, const st
   return analysis_error("UNSUPPORTED_FEATURE.TABLE_OPERATION", {{"tableName", quote_identifier(table)}, {"operation", operation}});
 }
 
-std::string table_provider(const std::string& name) {
+plan::PythonPlanner* python_source(const std::string& provider, CommandHost& host) {
+  auto* planner = plan::python_planner(host.analyzer().sources);
+  return planner && planner->has_source(provider) ? planner : nullptr;
+}
+
+std::string table_provider(const std::string& name, CommandHost& host) {
   std::string p = lower(name);
   // Class names that Spark maps to the short name.
   for (const char* format : {"parquet", "csv", "json", "text", "orc"}) {
@@ -33,7 +39,7 @@ std::string table_provider(const std::string& name) {
     }
   }
   if (p == "io.delta.sql.deltadatasource" || p == "org.apache.spark.sql.delta.sources.deltadatasource") return "delta";
-  if (p == "delta" || sources::is_file_format(p)) return p;
+  if (p == "delta" || sources::is_file_format(p) || python_source(p, host)) return p;
   if (p == "hive") throw analysis_error("NOT_SUPPORTED_COMMAND_WITHOUT_HIVE_SUPPORT", {{"cmd", "CREATE Hive TABLE (AS SELECT)"}});
   throw analysis_error("DATA_SOURCE_NOT_FOUND", {{"provider", name}});
 }

@@ -7,6 +7,9 @@
 #include "engine/commands/commands.h"
 #include "plan/types.h"
 
+namespace tarn::plan {
+class PythonPlanner;
+}
 namespace tarn::sql {
 class ColumnDef;
 class CreateTable;
@@ -29,7 +32,9 @@ void check_duplicate_columns(const std::vector<std::string>& names, CommandHost&
 // Partition columns go to the end of the schema unless the format is Delta.
 void normalize_layout(catalog::TableInfo& info, plan::DataType& schema, CommandHost& host);
 // Resolves a provider's name: short lower-case name. DATA_SOURCE_NOT_FOUND for one that no table can have.
-std::string table_provider(const std::string& name);
+std::string table_provider(const std::string& name, CommandHost& host);
+// The sources that are written in Python if the provider is one of them, else null.
+plan::PythonPlanner* python_source(const std::string& provider, CommandHost& host);
 plan::DataType as_nullable(const plan::DataType& type);
 SparkError unsupported_operation(const std::vector<std::string>& table, const std::string& operation);
 

@@ -9,6 +9,7 @@
 #include "engine/commands/table_definition.h"
 #include "engine/sinks/file_sink.h"
 #include "engine/source_resolver.h"
+#include "plan/python_functions.h"
 #include "plan/session_conf.h"
 #include "storage/object_store.h"
 
@@ -64,6 +65,14 @@ void write_to_table(const catalog::TableInfo& table, const plan::PlanPtr& query,
     delta_write(table.location, quote_identifier(table.full_name()), query, options, host);
     host.analyzer().catalog.alter_table(table.catalog, table.schema, table.name,
                                         [&](catalog::TableInfo& t) { refresh_from_log(t, host); });
+    data_changed(table, host);
+    return;
+  }
+  if (auto* python = python_source(table.provider, host)) {
+    auto options = table.options;
+    options.insert(options.end(), write.options.begin(), write.options.end());
+    if (table.type == catalog::TableType::kExternal) options.emplace_back("path", catalog::path_of_location(table.location));
+    python->write_source(table.provider, options, write.mode == SaveMode::kOverwrite, query, [&](const plan::PlanPtr& plan) { return host.collect(plan); });
     data_changed(table, host);
     return;
   }
@@ -129,6 +138,17 @@ void create_from_query(catalog::TableInfo info, plan::PlanPtr query, CommandHost
     catalog.create_table(std::move(info), false);
     return;
   }
+  if (python_source(info.provider, host)) {
+    info.schema_json = as_nullable(schema).json();
+    auto stored = catalog.create_table(std::move(info), false);
+    try {
+      write_to_table(*stored, query, {}, host);
+    } catch (...) {
+      catalog.drop_table(stored->catalog, stored->schema, stored->name, true);
+      throw;
+    }
+    return;
+  }
   if (has_content(info.location)) {
     if (managed) {
       throw analysis_error("LOCATION_ALREADY_EXISTS",
@@ -183,7 +203,7 @@ void save_as_table(const SaveAsTable& save, plan::PlanPtr query, CommandHost& ho
   std::string format = table_provider(save.format.empty() ? (existing && save.mode == SaveMode::kAppend && !existing->is_view()
                                                                  ? existing->provider
                                                                  : host.conf().text("spark.sql.sources.default"))
-                                                          : save.format);
+                                                          : save.format, host);
   std::string path = option(save.options, "path");
   catalog::Pairs options;
   for (auto& o : save.options) {
@@ -253,7 +273,7 @@ void save_as_table(const SaveAsTable& save, plan::PlanPtr query, CommandHost& ho
   if (!path.empty()) {
     info.type = catalog::TableType::kExternal;
     info.location = make_location(path, host);
-    if (format != "delta" && (save.mode == SaveMode::kOverwrite) && has_content(info.location)) empty_directory(info.location);
+    if (format != "delta" && !python_source(format, host) && save.mode == SaveMode::kOverwrite && has_content(info.location)) empty_directory(info.location);
   }
   create_from_query(std::move(info), std::move(query), host);
 }

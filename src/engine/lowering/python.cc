@@ -267,6 +267,10 @@ Block PlanLowering::python_map(const plan::PythonMap& m) {
   if (eval::is_stateful(f.eval_type)) {
     const auto& map = dynamic_cast<const plan::StatefulMap&>(m);
     scan->shape = Shape::kStateful;
+    if (grouping(0).empty())
+      throw SparkError::Plain(ErrorKind::kIllegalArgument,
+                              "requirement failed: The expressions for hash of a StatefulOpClusteredDistribution should not be Nil. An AllTuples should "
+                              "be used to represent a distribution that only has a single partition.");
     side(grouping(0), all(m.child(0)), 0);
     std::vector<plan::StructField> keys;
     for (const auto& k : grouping(0)) keys.push_back(plan::make_field(plan::pretty_sql(*k), k->type, k->nullable));

@@ -109,6 +109,13 @@ PlanPtr PythonSourceResolver::read_source(const std::string& format, const std::
   return python_functions::read_source(runtime_, session_.conf, format, *source, all, schema);
 }
 
+void PythonSourceResolver::write_source(const std::string& format, const SourceOptions& options, bool overwrite, const PlanPtr& query,
+                                        const std::function<std::vector<Row>(const PlanPtr&)>& run) {
+  auto source = find_source(session_, format);
+  if (!source) throw SparkError(ErrorKind::kSpark, "DATA_SOURCE_NOT_FOUND", {{"provider", format}});
+  python_functions::write_source(runtime_, session_.conf, format, *source, options, overwrite, query, run);
+}
+
 PlanPtr read_source(const std::shared_ptr<Runtime>& runtime, const plan::SessionConf& conf, const std::string& name, const PythonDataSource& source,
                     const SourceOptions& options, const std::optional<DataType>& schema) {
   auto created = create(runtime, conf, name, source, options, schema);

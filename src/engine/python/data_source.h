@@ -36,6 +36,9 @@ class PythonSourceResolver : public plan::SourceResolver, public plan::PythonPla
   plan::TableFunctionAnalysis analyze_table_function(const plan::UserFunction& f, const std::vector<plan::TableFunctionArgument>& arguments) override;
   plan::PlanPtr read_source(const std::string& format, const std::vector<std::string>& paths, const SourceOptions& options,
                             const std::optional<plan::DataType>& schema) override;
+  bool has_source(const std::string& format) const override { return find_source(session_, format).has_value(); }
+  void write_source(const std::string& format, const SourceOptions& options, bool overwrite, const plan::PlanPtr& query,
+                    const std::function<std::vector<Row>(const plan::PlanPtr&)>& run) override;
 
  private:
   std::unique_ptr<plan::SourceResolver> others_;

@@ -45,9 +45,12 @@ bool movable(const plan::Expression& e) {
          !plan::any_of(e, [](const plan::Expression& x) { return x.kind == ExprKind::kUserFunction || x.kind == ExprKind::kSubquery; });
 }
 
+// The function's own name: a variant for some types may go by another.
 std::string_view function_name(const plan::Expression& e) {
   auto* call = plan::try_as<plan::Call>(e);
-  return call && call->function ? call->function->name() : std::string_view();
+  if (!call || !call->function) return {};
+  auto* entry = plan::find_function(call->name);
+  return (entry ? entry : call->function)->name();
 }
 
 const plan::Expression& without_cast(const plan::Expression& e) { return e.kind == ExprKind::kCast ? without_cast(*e.children[0]) : e; }
@@ -80,6 +83,12 @@ class ReadPlanner {
     for (const auto& o : offers_) filters.push_back(o.filter);
     std::vector<bool> taken;
     PlanPtr out = plan_read(context_.python, context_.conf, read_, filters, &taken);
+    if (std::any_of(taken.begin(), taken.end(), [](bool t) { return t; })) {
+      // What follows from the conditions does not follow from what is left of them.
+      for (size_t i = 0; i < offers_.size(); ++i) {
+        if (offers_[i].column && !taken[i]) out = plan::make_filter(out, builtin("isnotnull", {offers_[i].column}));
+      }
+    }
     for (const auto& c : conditions) {
       auto part = parts_.find(c.get());
       bool done = part != parts_.end() && part->second == 0;
@@ -92,7 +101,8 @@ class ReadPlanner {
  private:
   struct Offer {
     SourceFilter filter;
-    const plan::Expression* condition;                 // that it is part of; null: it follows from one
+    const plan::Expression* condition;                 // that it is part of; null: it follows from one,
+    ExprPtr column;                                    // … and says that this column is not null
   };
 
   PlanPtr nothing() const {
@@ -194,7 +204,12 @@ class ReadPlanner {
   }
 
   void offer(std::string name, std::vector<std::string> column, bool negated, std::optional<std::pair<std::string, std::string>> value = std::nullopt) {
-    offers_.push_back({{std::move(name), std::move(column), std::move(value), negated}, condition_});
+    for (auto& o : offers_) {
+      if (o.condition || o.filter.name != name || o.filter.column != column) continue;
+      o.condition = condition_;  // it was known already
+      return;
+    }
+    offers_.push_back({{std::move(name), std::move(column), std::move(value), negated}, condition_, nullptr});
   }
   // Part of the condition is not offered: it stays.
   void keep() { ++parts_[condition_]; }
@@ -202,13 +217,13 @@ class ReadPlanner {
   // ---- conditions
 
   // Columns that cannot be null where the condition is true are offered as IsNotNull, first of all.
-  void not_null(const plan::Expression& e) {
+  void not_null(const plan::Expression& e, bool negated = false) {
     const auto name = function_name(e);
-    if (name == "and") {
-      for (const auto& c : e.children) not_null(*c);
+    if (name == "not") return not_null(*e.children[0], !negated);
+    if (name == (negated ? "or" : "and")) {
+      for (const auto& c : e.children) not_null(*c, negated);
       return;
     }
-    if (name == "isnotnull") return;  // offered as it stands
     strict(e);
   }
   // Columns whose null makes the expression null.
@@ -219,8 +234,9 @@ class ReadPlanner {
       for (const auto& o : offers_) {
         if (o.filter.name == "IsNotNull" && o.filter.column == column) return;
       }
-      condition_ = nullptr;
-      return offer("IsNotNull", std::move(column), false);
+      auto copy = std::make_shared<plan::AttributeRef>(plan::as<plan::AttributeRef>(e));
+      offers_.push_back({{"IsNotNull", std::move(column), std::nullopt, false}, nullptr, std::move(copy)});
+      return;
     }
     static const std::set<std::string_view> kStrict = {"=", "<", ">", "<=", ">=", "!=", "<>", "not", "like", "startswith", "endswith", "contains",
                                                        "+", "-", "*", "/", "%", "rlike"};

@@ -259,7 +259,7 @@ class Dependent {
   // The combinations, then the columns of `right` for them, all with ids of their own. marked: a column that is true stands behind them.
   PlanPtr by_values(const PlanPtr& right, const std::vector<plan::Attribute>& columns, bool marked) const {
     bool stable = true;
-    plan::visit_plan(left_, [&](const PlanPtr& p) {
+    plan::visit_plan(join_.children[0], [&](const PlanPtr& p) {
       if (p->kind == PlanKind::kSample) stable = false;
       plan::visit_expressions(*p, [&](const ExprPtr& e) { stable = stable && plan::is_deterministic(*e); });
       return stable;

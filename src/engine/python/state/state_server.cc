@@ -9,6 +9,8 @@
 #include <cstring>
 #include <random>
 
+#include <spark/connect/types.pb.h>
+
 #include "base/log.h"
 #include "base/spark_error.h"
 #include "engine/python/state/value_codec.h"

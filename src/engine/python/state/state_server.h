@@ -9,10 +9,6 @@
 
 #include "engine/python/state/stateful_processor.h"
 
-namespace tarn::plan {
-struct ParserSettings;
-}
-
 namespace tarn::engine::python_functions {
 
 // Listens from its construction on, on a socket without a file, and serves the first connection of the worker's process until the

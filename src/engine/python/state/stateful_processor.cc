@@ -63,7 +63,7 @@ bool StatefulProcessor::declare(const std::string& name, Variable v) {
   if (v.ttl_ms == 0) v.ttl_ms.reset();
   if (name.empty() || name == "default" || name.front() == ' ' || name.back() == ' ')
     throw SparkError(ErrorKind::kUnsupported, "STATE_STORE_CANNOT_USE_COLUMN_FAMILY_WITH_INVALID_NAME", {{"operationName", "create_col_family"}, {"colFamilyName", name}});
-  if (name.front() == '_' || name.front() == '$')
+  if (name.front() == '$')
     throw SparkError(ErrorKind::kUnsupported, "STATE_STORE_CANNOT_CREATE_COLUMN_FAMILY_WITH_RESERVED_CHARS", {{"colFamilyName", name}});
   known.emplace(name, std::move(v));
   return true;
