@@ -9,8 +9,10 @@ import time
 import pytest
 from pyspark import cloudpickle
 from pyspark.errors import PythonException
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 from pyspark.sql.functions import pandas_udf, udf
+from pyspark.sql.streaming import StatefulProcessor
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not have this module
 
@@ -318,3 +320,70 @@ def test_cpu_time_is_limited_per_task(cluster, spark):
     finally:
         spark.conf.unset("spark.tarn.python.cpuSeconds")
     works(spark)
+
+
+class Misbehaves(StatefulProcessor):
+    def __init__(self, how):
+        self.how = how
+
+    def init(self, handle):
+        self.client = handle._statefulProcessorApiClient
+        self.state = handle.getValueState("n", "n bigint")
+
+    def handleInputRows(self, key, rows, timerValues):
+        self.state.update((1,))
+        if self.how == "exits":
+            os._exit(3)
+        if self.how in ("garbage", "size", "silence"):
+            self.client.sockfile.write({"garbage": b"\xff" * 100, "size": b"\0\0\0\0\x7f\xff\xff\xff", "silence": b""}[self.how])
+            self.client.sockfile.flush()
+            if self.how == "silence":
+                self.client._client_socket.shutdown(2)
+        if self.how == "pickle":
+            self.client._serialize_to_bytes = lambda schema, data: b"\x80\x05" + b"(" * 1000
+        if self.how == "loop":
+            while True:
+                self.state.get()
+        if self.how == "intruder":
+            child = "import socket; s = socket.socket(socket.AF_UNIX); s.connect(%r); print(s.recv(1))" % self.client._client_socket.getpeername().decode()
+            said = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, timeout=20)
+            yield Row(k=0, what=said.stdout + said.stderr[-200:])
+            return
+        self.state.update((2,))
+        yield Row(k=key[0], what=str(self.state.get()))
+
+
+def stateful(spark, how):
+    return spark.range(3).selectExpr("id AS k").groupBy("k").transformWithState(Misbehaves(how), "k bigint, what string", "Append", "None")
+
+
+@pytest.mark.parametrize("how, says", [("exits", "status 3"), ("garbage", ""), ("size", ""), ("silence", ""), ("pickle", "PickleException: ")])
+def test_what_a_stateful_processor_does_to_its_socket_fails_its_query_alone(cluster, spark, how, says):
+    with pytest.raises(PythonException, match=says):
+        stateful(spark, how).collect()
+    assert sorted(map(tuple, stateful(spark, "well").collect())) == [(k, "(2,)") for k in range(3)]
+    assert works(spark) and cluster.alive()
+
+
+def test_a_stateful_processor_that_asks_for_ever_is_interrupted(cluster, spark):
+    errors = []
+
+    def run():
+        try:
+            stateful(spark, "loop").collect()
+        except Exception as e:
+            errors.append(e)
+
+    t = threading.Thread(target=run)
+    t.start()
+    time.sleep(2)
+    spark.interruptAll()
+    t.join(10)
+    assert not t.is_alive() and errors
+    assert works(spark) and cluster.alive()
+
+
+def test_only_the_worker_itself_reaches_its_state(cluster, spark):
+    said = {r.what for r in stateful(spark, "intruder").collect()}
+    # The server listens no longer, or lets nobody else in.
+    assert all("ConnectionRefusedError" in s or s.startswith("b''") or "ConnectionResetError" in s for s in said), said

@@ -62,6 +62,7 @@ struct SourceFilter {
   std::vector<std::string> column;         // the path of the column
   std::optional<std::pair<std::string, std::string>> value;   // a VARIANT: value and metadata
   bool negated = false;
+  bool operator==(const SourceFilter&) const = default;
 };
 
 // The rows of every partition, asked of the reader now: filters it takes hold for them. taken: for each filter whether it has.

@@ -92,7 +92,7 @@ class ReadPlanner {
     for (const auto& c : conditions) {
       auto part = parts_.find(c.get());
       bool done = part != parts_.end() && part->second == 0;
-      for (size_t i = 0; i < offers_.size(); ++i) done = done && (offers_[i].condition != c.get() || taken[i]);
+      for (size_t i = 0; i < offers_.size(); ++i) done = done && (taken[i] || !offers_[i].conditions.contains(c.get()));
       if (!done) out = plan::make_filter(out, c);
     }
     return out;
@@ -101,8 +101,8 @@ class ReadPlanner {
  private:
   struct Offer {
     SourceFilter filter;
-    const plan::Expression* condition;                 // that it is part of; null: it follows from one,
-    ExprPtr column;                                    // … and says that this column is not null
+    std::set<const plan::Expression*> conditions;      // that it is part of
+    ExprPtr column;                                    // it follows from a condition that this one is not null; else null
   };
 
   PlanPtr nothing() const {
@@ -204,12 +204,10 @@ class ReadPlanner {
   }
 
   void offer(std::string name, std::vector<std::string> column, bool negated, std::optional<std::pair<std::string, std::string>> value = std::nullopt) {
-    for (auto& o : offers_) {
-      if (o.condition || o.filter.name != name || o.filter.column != column) continue;
-      o.condition = condition_;  // it was known already
-      return;
-    }
-    offers_.push_back({{std::move(name), std::move(column), std::move(value), negated}, condition_, nullptr});
+    SourceFilter filter{std::move(name), std::move(column), std::move(value), negated};
+    auto known = std::find_if(offers_.begin(), offers_.end(), [&](const Offer& o) { return o.filter == filter; });
+    if (known != offers_.end()) known->conditions.insert(condition_);
+    else offers_.push_back({std::move(filter), {condition_}, nullptr});
   }
   // Part of the condition is not offered: it stays.
   void keep() { ++parts_[condition_]; }
@@ -235,7 +233,7 @@ class ReadPlanner {
         if (o.filter.name == "IsNotNull" && o.filter.column == column) return;
       }
       auto copy = std::make_shared<plan::AttributeRef>(plan::as<plan::AttributeRef>(e));
-      offers_.push_back({{"IsNotNull", std::move(column), std::nullopt, false}, nullptr, std::move(copy)});
+      offers_.push_back({{"IsNotNull", std::move(column), std::nullopt, false}, {}, std::move(copy)});
       return;
     }
     static const std::set<std::string_view> kStrict = {"=", "<", ">", "<=", ">=", "!=", "<>", "not", "like", "startswith", "endswith", "contains",

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include <spark/connect/types.pb.h>
 
@@ -302,7 +303,7 @@ StateServer::~StateServer() {
   const uint64_t one = 1;
   (void)!::write(stop_, &one, sizeof one);
   thread_.join();
-  ::close(listening_);
+  if (listening_ >= 0) ::close(listening_);
   ::close(stop_);
 }
 
@@ -329,6 +330,7 @@ int StateServer::accept() {
 void StateServer::run() {
   const int fd = accept();
   if (fd < 0) return;
+  ::close(std::exchange(listening_, -1));
   auto read = [&](char* to, size_t size) {
     for (size_t done = 0; done < size;) {
       if (!wait(fd)) return false;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+
 #include "base/spark_error.h"
 #include "engine/python/state/value_codec.h"
 
