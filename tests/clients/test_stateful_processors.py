@@ -208,7 +208,9 @@ class Types(StatefulProcessor):
         yield Row(k=key[0], what=str(out))
 
 
-def test_values_come_back_as_their_types_have_them(data):
+@pytest.mark.parametrize("records", [10000, 2])  # of one answer
+def test_values_come_back_as_their_types_have_them(spark, data, records):
+    spark.conf.set("spark.sql.execution.arrow.transformWithStateInPySpark.maxStateRecordsPerBatch", records)
     (got,) = rows(run(data.where("k = 'b'"), Types()))
     assert eval(got[1], {"Decimal": decimal.Decimal, "datetime": datetime, "Row": Row}) == [
         None,

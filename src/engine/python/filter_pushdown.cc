@@ -268,8 +268,12 @@ class ReadPlanner {
   }
 
   void always(const ExprPtr& e, bool negated) {
-    auto value = evaluate(e);
-    if (value.IsNull() || value.GetValue<bool>() == negated) never_ = true;
+    try {
+      auto value = evaluate(e);
+      if (value.IsNull() || value.GetValue<bool>() == negated) never_ = true;
+    } catch (const SparkError&) {
+      keep();  // rows have to ask for it
+    }
   }
 
   void comparison(std::string_view name, const plan::Expression& e, bool negated) {
