@@ -8,7 +8,8 @@ nowhere, a process a connection, no authentication. What the stock client's own 
 
 The disk's rates are those of one process that writes the same bytes in one piece after the other and makes them durable, and that reads them;
 the page cache is told to forget the file before every read, the account's file included. DIR (the default: the system's temporary directory) is
-where all of it lies. Taken in turns, the medians; the memory is what the server's resident set grows by at its highest.
+where all of it lies. Taken in turns, the medians; the memory is what the server's resident set grows by at its highest. Processor times, which a busy machine
+changes little, are of the whole server and of the client's process.
 """
 import argparse
 import json
@@ -76,7 +77,7 @@ def serve_nothing(connection, path):
                 while start <= end:
                     start += os.sendfile(connection.fileno(), f.fileno(), start, end + 1 - start)
             else:
-                status = {b"PUT": b"201 Created", b"PATCH": b"202 Accepted"}.get(method, b"200 OK")
+                status = b"201 Created" if method == b"PUT" else b"202 Accepted" if b"action=append" in head.split(b" ", 2)[1] else b"200 OK"
                 connection.sendall(b"HTTP/1.1 %b\r\n%bContent-Length: 0\r\n\r\n" % (status, common))
 
 
@@ -145,6 +146,11 @@ class Account(Transfers):
         self.system.create_file_system()
         self.file = os.path.join(home, "storage", keys["account"], "data", "bench", "file")
 
+    def processor_time(self):
+        with open(f"/proc/{self.process.pid}/stat") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self, name):
         with open(f"/proc/{self.process.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith(name)) / 1024
@@ -177,16 +183,22 @@ def main():
             with open(f"/proc/{account.process.pid}/clear_refs", "w") as f:
                 f.write("5")  # the highest so far is now
             times = {n: [] for n in ("disk, write", "client alone, upload", "upload", "disk, read", "client alone, download", "download")}
+            spent = {}   # processor time: of the server, of the client
+            def work(way, f):
+                before = account.processor_time(), time.process_time()
+                times[way].append(timed(f))
+                spent.setdefault(way, []).append((account.processor_time() - before[0], time.process_time() - before[1]))
+
             for _ in range(a.runs):
                 disk_read(source)  # in memory: the source costs neither of the two anything
                 times["disk, write"].append(timed(lambda: disk_write(source, copy)))
                 times["client alone, upload"].append(timed(lambda: alone.upload(source, a.connections)))
-                times["upload"].append(timed(lambda: account.upload(source, a.connections)))
+                work("upload", lambda: account.upload(source, a.connections))
                 forget(copy)
                 times["disk, read"].append(timed(lambda: disk_read(copy)))
                 times["client alone, download"].append(timed(lambda: alone.download(os.path.getsize(source), a.connections)))
                 forget(account.file)
-                times["download"].append(timed(lambda: account.download(os.path.getsize(source), a.connections)))
+                work("download", lambda: account.download(os.path.getsize(source), a.connections))
             with open(source, "rb") as x, open(account.file, "rb") as y:
                 while piece := x.read(PIECE):
                     assert piece == y.read(PIECE), "the account's file differs"
@@ -202,6 +214,9 @@ def main():
         lines.append(f"| {disk} | {rate[disk]:.0f} | | |")
         for name in (alone, way):
             lines.append(f"| {name} | {rate[name]:.0f} | {rate[name] / rate[disk]:.2f} | {'' if name == alone else format(rate[name] / rate[alone], '.2f')} |")
+    for way, pairs in spent.items():
+        server, client = (statistics.median(p[i] for p in pairs) * 1024 / size for i in (0, 1))
+        lines += ["", f"Processor time of a GB, {way}: {server:.2f} s of the server, {client:.2f} s of the client."]
     lines += ["", f"The server's memory grew by {grown:.0f} MB (from {before:.0f} MB)."]
     print("\n".join(lines))
     if a.out:
