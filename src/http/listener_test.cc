@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "base/rooted_folder.h"
 #include "http/rest_error.h"
 #include "http/websocket.h"
 
@@ -277,6 +278,67 @@ TEST_CASE("the server's stop says goodbye and does not wait for those who do not
   listener.reset();
   CHECK(!socket->send("nobody is there"));
   socket->close(1000, "");
+}
+
+TEST_CASE("files go out whole, from where they are asked for, to slow clients too; one that became shorter ends the connection") {
+  char name[] = "/tmp/tarn-listener-XXXXXX";
+  auto file = std::make_shared<tarn::Descriptor>(::mkstemp(name));
+  ::unlink(name);
+  std::string content;
+  for (uint32_t i = 0; content.size() < (9 << 20); ++i) content += std::to_string(i * 2654435761u);
+  file->write(content);
+
+  struct Files : Handler {
+    std::shared_ptr<tarn::Descriptor> file;
+    size_t size = 0;
+    BodyPlan plan(const Request&) override { return {1 << 20, false}; }
+    Response handle(Request& request) override {
+      Response r;
+      if (request.method == "POST") {
+        r.body = std::to_string(request.body.size());
+        return r;
+      }
+      r.file = file;
+      r.file_offset = std::stoll(request.path.substr(1));
+      r.content_length = size - static_cast<size_t>(r.file_offset);
+      return r;
+    }
+  } files;
+  files.file = file;
+  files.size = content.size();
+  Listener listener({}, files);
+  Client c(listener.port(), 64 << 10);
+  auto get = [&](const std::string& method, size_t from, size_t expected) {
+    c.send(method + " /" + std::to_string(from) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(c.head().find("Content-Length: " + std::to_string(content.size() - from)) != std::string::npos);
+    while (c.buffer.size() < expected && c.more()) {}
+    std::string body = c.buffer.substr(0, expected);
+    c.buffer.erase(0, expected);
+    return body;
+  };
+  for (size_t from : {size_t{0}, size_t{1}, size_t{4097}, content.size() - 1, content.size()}) CHECK(get("GET", from, content.size() - from) == content.substr(from));
+  CHECK(get("HEAD", 5, 0).empty());
+  // Bodies that come with the head, after it, and in pieces; the connection goes on behind each.
+  for (size_t n : {size_t{0}, size_t{10}, size_t{300'000}, size_t{1 << 20}}) {
+    c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(n) + "\r\n\r\n" + std::string(n, 'x') + "GET /7 HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(c.head().starts_with("HTTP/1.1 200"));
+    std::string length = std::to_string(n);
+    while (c.buffer.size() < length.size() && c.more()) {}
+    CHECK(c.buffer.substr(0, length.size()) == length);
+    c.buffer.erase(0, length.size());
+    CHECK(c.head().starts_with("HTTP/1.1 200"));
+    while (c.buffer.size() < content.size() - 7 && c.more()) {}
+    CHECK(c.buffer == content.substr(7));
+    c.buffer.clear();
+  }
+  c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+  CHECK(c.head().starts_with("HTTP/1.1 200"));
+  while (c.buffer.empty() && c.more()) {}
+  CHECK(c.buffer == "7");
+  c.buffer.clear();
+  REQUIRE(::ftruncate(file->get(), 1000) == 0);
+  CHECK(get("GET", 0, content.size()) == content.substr(0, 1000));
+  CHECK(!c.more());
 }
 
 TEST_CASE("openings that are not well formed are refused as HTTP") {
