@@ -44,6 +44,7 @@ const char kAbsent[] = "\x01" "absent";
 constexpr char kFileOption[] = "tarn_file";
 // Of more files than these no footer is read for the sole purpose of planning.
 constexpr size_t kMaxFooters = 64;
+constexpr idx_t kAhead = 4;          // files whose ends are on their way before they are opened
 
 std::mutex registry_mu;
 std::unordered_map<uint64_t, std::shared_ptr<const DeltaScanSpec>> registry;  // guarded by registry_mu
@@ -319,6 +320,13 @@ class FileList : public duckdb::MultiFileList {
       // A file of a table never changes: its size and name say which content it is.
       info.extended_info->options[kKnownSize] = Value::UBIGINT(static_cast<uint64_t>(file.size));
       info.extended_info->options[kKnownTag] = Value(file.tag);
+      duckdb::vector<Value> next;
+      for (size_t k = i + 1; k < files_.size() && k <= i + kAhead; ++k) {
+        const DeltaScanFile& f = spec_->files[files_[k]];
+        if (is_local(f.path)) break;
+        next.insert(next.end(), {Value(duckdb_path(f.path)), Value(std::to_string(f.size)), Value(f.tag)});
+      }
+      if (!next.empty()) info.extended_info->options[kNextFiles] = Value::LIST(LogicalType::VARCHAR, std::move(next));
     }
     return info;
   }

@@ -14,6 +14,7 @@
 #include "duckdb/main/client_context_state.hpp"
 #include "engine/error_map.h"
 #include "plan/session_conf.h"
+#include "storage/parallel.h"
 #include "storage/path.h"
 
 namespace tarn::engine {
@@ -231,7 +232,19 @@ class StorageFileSystem : public duckdb::FileSystem {
       }
     }
     if (flags.ReturnNullIfNotExists() && !known && !FileExists(path, opener)) return nullptr;
-    handle->reader = with_store(path, opener, [&](auto& s) { return s.open(path, known ? &*known : nullptr); });
+    handle->reader = with_store(path, opener, [&](auto& s) {
+      if (known) {
+        if (auto next = file.extended_info->options.find(kNextFiles); next != file.extended_info->options.end()) {
+          const auto& texts = duckdb::ListValue::GetChildren(next->second);
+          for (size_t i = 0; i + 2 < texts.size(); i += 3) {
+            const std::string& name = duckdb::StringValue::Get(texts[i]);
+            storage::expect(storage::store_for(name), {name, std::strtoull(duckdb::StringValue::Get(texts[i + 1]).c_str(), nullptr, 10), 0, false,
+                                                       duckdb::StringValue::Get(texts[i + 2])});
+          }
+        }
+      }
+      return s.open(path, known ? &*known : nullptr);
+    });
     return handle;
   }
 

@@ -49,6 +49,8 @@ bool is_local(const std::string& path);
 // Options of a duckdb::OpenFileInfo with what is known of a file: its size (UBIGINT) and a text that names this content.
 inline constexpr const char* kKnownSize = "tarn_size";
 inline constexpr const char* kKnownTag = "tarn_tag";
+// Those files (path, size, tag, path, …: texts) will be opened next.
+inline constexpr const char* kNextFiles = "tarn_next";
 
 // Where files are written that appear together: DuckDB (COPY … TO directory() + "/x") and open_staged() write them, and nothing is seen of
 // them before publish(). Without it nothing remains. Writing is thread-safe, the rest is not.

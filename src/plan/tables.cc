@@ -224,6 +224,7 @@ PlanPtr Analyzer::read_table(const Parts& parts, const std::vector<std::pair<std
   }
   if (!info && parts.size() == 2 && is_file_format_name(parts[0]) && conf_.flag("spark.sql.runSQLOnFiles")) {
     // parquet.`/path`
+    if (parts[1].empty()) throw SparkError(ErrorKind::kIllegalArgument, "INVALID_EMPTY_LOCATION", {{"location", ""}});
     return scan_of(context_.sources.load(lower_case(parts[0]), {parts[1]}, options, std::nullopt), {}, {}, conf_);
   }
   if (auto* python = python_planner(context_.sources); !info && parts.size() == 2 && python && python->has_source(parts[0]))

@@ -82,6 +82,9 @@ class WholeFiles {
   std::deque<std::pair<std::future<void>, std::shared_ptr<std::string>>> running_;
 };
 
+// The file is about to be opened, and its end, where footers lie, to be read: a store behind HTTP fetches it in the background.
+void expect(ObjectStore& store, const FileInfo& file);
+
 // A file from its start to its end; the next blocks are on their way while one is read. Not thread-safe.
 class SequentialReader {
  public:

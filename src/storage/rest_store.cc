@@ -1,11 +1,13 @@
 #include "storage/rest_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <random>
 #include <thread>
+#include <unordered_map>
 
 #include "base/encoding.h"
 #include "base/io_error.h"
@@ -27,6 +29,51 @@ int64_t random_below(int64_t n) {
   return n <= 0 ? 0 : std::uniform_int_distribution<int64_t>(0, n)(generator);
 }
 
+// The ends of files, where the footers of Parquet and ORC lie, for the seconds in which a query asks for them: by every thread that opens the
+// file, and ahead of them. Entries are of one store, and so of one set of credentials, and of one version of the file. Thread-safe.
+class Tails {
+ public:
+  struct Tail {
+    std::mutex mu;
+    std::string bytes;  // empty before it is read; guarded by mu
+    const std::chrono::steady_clock::time_point made = std::chrono::steady_clock::now();
+    std::atomic<bool> expected{false};  // somebody fetches it ahead
+  };
+
+  static uint64_t start(const FileInfo& file) { return file.size > kTail ? file.size - kTail : 0; }
+
+  std::shared_ptr<Tail> of(const RestStore& store, const FileInfo& file) {
+    const std::string key = std::to_string(reinterpret_cast<uintptr_t>(&store)) + '\n' + std::to_string(file.size) + '\n' + file.tag + '\n' + file.path;
+    std::lock_guard lock(mu_);
+    if (tails_.size() >= kKept) tails_.clear();
+    auto& t = tails_[key];
+    if (!t || std::chrono::steady_clock::now() - t->made > kLifetime) t = std::make_shared<Tail>();
+    return t;
+  }
+
+  // Waits for whoever reads it already.
+  static void read(RestStore& store, const FileInfo& file, Tail& tail, uint64_t offset, char* out, size_t n) {
+    std::lock_guard lock(tail.mu);
+    if (tail.bytes.empty()) {
+      std::string bytes(file.size - start(file), '\0');
+      store.read_into(file.path, file.tag, start(file), bytes.data(), bytes.size());
+      tail.bytes = std::move(bytes);
+    }
+    std::memcpy(out, tail.bytes.data() + (offset - start(file)), n);
+  }
+
+ private:
+  static constexpr size_t kKept = 256;
+  static constexpr auto kLifetime = std::chrono::seconds(30);
+  std::mutex mu_;
+  std::unordered_map<std::string, std::shared_ptr<Tail>> tails_;  // guarded by mu_
+};
+
+Tails& tails() {
+  static auto& t = *new Tails;  // background threads outlive statics
+  return t;
+}
+
 class RemoteReader : public RandomReader {
  public:
   RemoteReader(RestStore& store, FileInfo info) : store_(store), info_(std::move(info)) {}
@@ -37,29 +84,16 @@ class RemoteReader : public RandomReader {
     if (offset > info_.size || n > info_.size - offset) {
       throw IoError(IoError::Kind::kOther, "cannot read the file", info_.path, "it ends before the wanted bytes");
     }
-    uint64_t tail = info_.size > kTail ? info_.size - kTail : 0;
-    if (offset < tail) {
+    if (offset < Tails::start(info_)) {
       store_.read_into(info_.path, info_.tag, offset, out, n);
       return;
     }
-    std::lock_guard lock(mu_);
-    if (tail_.empty()) {
-      tail_.resize(info_.size - tail);
-      try {
-        store_.read_into(info_.path, info_.tag, tail, tail_.data(), tail_.size());
-      } catch (...) {
-        tail_.clear();
-        throw;
-      }
-    }
-    std::memcpy(out, tail_.data() + (offset - tail), n);
+    Tails::read(store_, info_, *tails().of(store_, info_), offset, out, n);
   }
 
  private:
   RestStore& store_;
   const FileInfo info_;
-  std::mutex mu_;
-  std::string tail_;  // guarded by mu_
 };
 
 std::string range_text(uint64_t from, uint64_t n) { return "bytes=" + std::to_string(from) + "-" + std::to_string(from + n - 1); }
@@ -263,6 +297,22 @@ std::unique_ptr<RandomReader> RestStore::open(const std::string& path, const Fil
   }
   info.path = path;
   return std::make_unique<RemoteReader>(*this, std::move(info));
+}
+
+void RestStore::expect(const FileInfo& file) {
+  auto tail = tails().of(*this, file);
+  if (file.size == 0 || tail->expected.exchange(true)) return;
+  run_in_background([this, file, tail] {
+    try {
+      char last;
+      Tails::read(*this, file, *tail, file.size - 1, &last, 1);
+    } catch (const std::exception&) {  // whoever opens the file says why
+    }
+  });
+}
+
+void expect(ObjectStore& store, const FileInfo& file) {
+  if (auto* remote = dynamic_cast<RestStore*>(&store)) remote->expect(file);
 }
 
 void RestStore::write(const std::string& path, std::string_view data) {

@@ -38,6 +38,8 @@ class RestStore : public ObjectStore {
   std::unique_ptr<RandomReader> open(const std::string& path, const FileInfo* known) override;
   void write(const std::string& path, std::string_view data) override;
   void sync(const std::string&) override {}  // what a store has acknowledged stays
+  // storage::expect
+  void expect(const FileInfo& file);
 
   // A range of a file, in parts at once if it is long. tag: of the version that is meant, or empty.
   void read_into(const std::string& path, const std::string& tag, uint64_t offset, char* out, size_t n);

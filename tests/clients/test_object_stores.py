@@ -44,7 +44,7 @@ def values(df):
 ROOT = f"s3a://{BUCKET}"
 
 
-@pytest.mark.parametrize("fmt", ["parquet", "csv", "json"])
+@pytest.mark.parametrize("fmt", ["parquet", "csv", "json", "orc", "avro"])
 def test_files_come_back_as_they_were_written(on_s3, s3, fmt):
     df = on_s3.range(1000).select("id", (F.col("id") % 3).cast("string").alias("p"), F.concat(F.lit("v"), "id").alias("v"))
     path = f"{ROOT}/files/{fmt} x"
@@ -193,7 +193,7 @@ def on_azure(cluster, azurite):
 BLOBS = f"wasbs://lake@{AZURE_HOST}"
 
 
-@pytest.mark.parametrize("fmt", ["parquet", "csv"])
+@pytest.mark.parametrize("fmt", ["parquet", "csv", "orc", "avro"])
 def test_files_come_back_from_azure_blobs(on_azure, fmt):
     df = on_azure.range(1000).select("id", (F.col("id") % 3).cast("string").alias("p"), F.concat(F.lit("v"), "id").alias("v"))
     path = f"{BLOBS}/files/{fmt} x"
@@ -263,7 +263,7 @@ def lake(account):
 
 def test_files_come_back_from_data_lake_storage(on_lake, account):
     df = on_lake.range(1000).select("id", (F.col("id") % 3).cast("string").alias("p"), F.concat(F.lit("v"), "id").alias("v"))
-    for fmt in ("parquet", "csv", "json"):
+    for fmt in ("parquet", "csv", "json", "orc", "avro"):
         path = f"{lake(account)}/files/{fmt} x"
         df.write.format(fmt).partitionBy("p").save(path)
         back = on_lake.read.format(fmt).schema("id BIGINT, v STRING, p STRING").load(path)
@@ -460,6 +460,18 @@ def test_a_store_that_is_busy_for_a_while_is_asked_again(cluster, s3, flaky):
     spark.range(50, 60).write.format("delta").mode("append").save(path)
     assert spark.read.format("delta").load(path).count() == 60
     assert flaky.count > 10
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "orc"])
+def test_the_end_of_a_file_is_asked_for_once(cluster, s3, flaky, fmt):
+    path = f"{ROOT}/ends/{fmt}"
+    spark = session(cluster, s3.conf(flaky.endpoint))
+    spark.range(1000).write.format(fmt).option("maxRecordsPerFile", 100).save(path)
+    asked = []
+    flaky.fault = lambda method, p: asked.append(p) if method == "GET" and "part-" in p.split("?")[0] else None
+    # The schema, the planning and every thread of the scan want it: the files are so small that it is all of them.
+    assert spark.read.format(fmt).load(path).selectExpr("sum(id)").first()[0] == 499500
+    assert len(asked) == len(set(asked)) == 10
 
 
 def test_an_answer_that_breaks_off_is_fetched_again(cluster, s3, flaky):
