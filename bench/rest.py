@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The workspace's HTTP figures: latency at a fixed rate of requests, and the memory of idle connections.
 
-    rest.py --tarn build/release/bin/tarn [--rate 200] [--seconds 20] [--connections 1000] [--out FILE]
+    rest.py --tarn build/release/bin/tarn [--database URL] [--rate 200] [--seconds 20] [--connections 1000] [--out FILE]
 
 Requests are sent on a schedule, not after the answer to the one before: a slow answer does not slow the load (no coordinated omission). Latency
 counts from the moment a request was due. The mix: four reads and one write, over keep-alive connections, with a token.
@@ -19,8 +19,8 @@ import threading
 import time
 
 
-def start(tarn, home):
-    process = subprocess.Popen([tarn, "server", "--listen", "127.0.0.1:0", "--home", home, "--log-level", "warn"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def start(tarn, home, *options):
+    process = subprocess.Popen([tarn, "server", "--listen", "127.0.0.1:0", "--home", home, "--log-level", "warn", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     line = process.stdout.readline()
     assert line.startswith("tarn server ready"), line
     return process, int(line.strip().rsplit(":", 1)[1]), open(os.path.join(home, "admin-token")).read().strip()
@@ -92,13 +92,14 @@ def idle(pid, port, n):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--tarn", required=True)
+    p.add_argument("--database", help="PostgreSQL for the metadata; tools/with_postgres.py starts one")
     p.add_argument("--rate", type=float, default=200)
     p.add_argument("--seconds", type=float, default=20)
     p.add_argument("--connections", type=int, default=1000)
     p.add_argument("--out")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        process, port, token = start(a.tarn, home)
+        process, port, token = start(a.tarn, home, *(["--database", a.database] if a.database else []))
         try:
             latency(port, token, a.rate, 2)
             l = latency(port, token, a.rate, a.seconds)

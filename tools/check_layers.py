@@ -14,7 +14,7 @@ FORBIDDEN = {("sql", "delta"), ("sql", "catalog"), ("sql", "storage"), ("catalog
 FORBIDDEN |= {(room, other) for room in ("http", "account", "identity", "secrets", "vault", "clusters", "workspace", "unity")
               for other in ("sql", "plan", "engine", "python", "ml", "streaming", "connect")}
 # Rooms whose files may include these headers; everybody else stays free of them.
-ONLY = [(r'"duckdb', {"engine", "ml", "streaming"}), (r"<grpcpp/", {"connect", "server", "clusters"}), (r"<boost/", {"http"})]
+ONLY = [(r'"duckdb', {"engine", "ml", "streaming"}), (r"<grpcpp/", {"connect", "server", "clusters"}), (r"<boost/", {"http"}), (r"<libpq", {"base"})]
 
 
 def main() -> int:

@@ -6,8 +6,25 @@ cd "$(dirname "$0")/.."
 build=$1
 export TARN_BIN=$PWD/$build/bin/tarn
 py=$PWD/.venv/bin/python
+# A PostgreSQL for the tests of the database's door and of the workspace; it ends with us.
+if [ -z "${TARN_TEST_DATABASE:-}" ]; then exec "$py" tools/with_postgres.py -- bash tools/test.sh "$1"; fi
 passed=0 failed=0
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+# Counts what pytest wrote to $xml, with its exit status in $rc.
+closed() {
+  read -r p f < <("$py" - "$xml" <<'P'
+import sys, xml.etree.ElementTree as E
+try:
+    s = E.parse(sys.argv[1]).getroot().find("testsuite").attrib
+    bad = int(s["failures"]) + int(s["errors"])
+    print(int(s["tests"]) - bad - int(s["skipped"]), bad)
+except Exception:
+    print(0, 1)
+P
+)
+  if [ $rc != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  count "$p" "$f"; rm -f "$xml"
+}
 count() { passed=$((passed + $1)); failed=$((failed + $2)); }
 
 say "rooms include only what is below them"
@@ -34,19 +51,14 @@ for folder in clients faults; do
   say "tests/$folder"
   xml=$(mktemp)
   timeout 900 "$py" -m pytest -q --maxfail=25 --timeout 180 --junitxml "$xml" "tests/$folder"; rc=$?
-  read -r p f < <("$py" - "$xml" <<'P'
-import sys, xml.etree.ElementTree as E
-try:
-    s = E.parse(sys.argv[1]).getroot().find("testsuite").attrib
-    bad = int(s["failures"]) + int(s["errors"])
-    print(int(s["tests"]) - bad - int(s["skipped"]), bad)
-except Exception:
-    print(0, 1)
-P
-)
-  if [ $rc != 0 ] && [ "$f" = 0 ]; then f=1; fi
-  count "$p" "$f"; rm -f "$xml"
+  closed
 done
+
+say "the workspace's metadata in PostgreSQL"
+xml=$(mktemp)
+TARN_TEST_ON=postgresql timeout 600 "$py" -m pytest -q --maxfail=25 --timeout 180 --junitxml "$xml" \
+  tests/clients/test_workspace.py tests/clients/test_key_vault.py tests/clients/test_git.py; rc=$?
+closed
 
 say "plain-text SQL against Apache Spark's answers"
 out=$(timeout 900 "$py" tools/with_cluster.py "$TARN_BIN" -- "$py" tools/sqltest.py run --expect tests/sql/known-gaps.txt --remote '{remote}' 2>&1); rc=$?

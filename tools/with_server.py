@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts a workspace on a fresh home, runs a command with {host} and {token} replaced by its URL and the admin's token, and stops the workspace.
 
-    with_server.py [--keep-home DIR] [--tls] [--azure] [--allowed-hosts HOSTS] TARN -- COMMAND...
+    with_server.py [--keep-home DIR] [--database URL] [--tls] [--azure] [--allowed-hosts HOSTS] TARN -- COMMAND...
 
 {home}: the home; {ca}: with --tls, the certificate that clients must trust (also in REQUESTS_CA_BUNDLE, SSL_CERT_FILE and gRPC's variable).
 With --azure, which is with TLS: {dfs}, {blob} and {vault}, the URLs of the workspace's own storage account and vault, {account} and {key}, and two
@@ -50,6 +50,7 @@ def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("tarn")
     p.add_argument("--keep-home")
+    p.add_argument("--database", help="PostgreSQL for the metadata; tools/with_postgres.py starts one")
     p.add_argument("--tls", action="store_true")
     p.add_argument("--azure", action="store_true")
     p.add_argument("--allowed-hosts")
@@ -59,6 +60,8 @@ def main() -> int:
     home = a.keep_home or tempfile.mkdtemp(prefix="tarn-home-")
     os.makedirs(home, exist_ok=True)
     arguments, environment, ca = [a.tarn, "server", "--listen", "127.0.0.1:0", "--home", home], dict(os.environ), ""
+    if a.database:
+        arguments += ["--database", a.database]
     if a.allowed_hosts is not None:
         arguments += ["--allowed-hosts", a.allowed_hosts]
     if a.azure:

@@ -72,6 +72,7 @@ constexpr ErrorInfo kErrors[] = {
     {"RenameDestinationParentPathNotFound", 404, "The parent directory of the destination path does not exist."},
     {"RequestBodyTooLarge", 413, "The size of the request body exceeds the maximum size permitted."},
     {"RequestTimeout", 408, "The request body did not arrive in time."},
+    {"ServerBusy", 503, "The server is currently unable to receive requests. Please retry your request."},
     {"SourceConditionNotMet", 412, "The source condition specified using HTTP conditional header(s) is not met."},
     {"SourcePathNotFound", 404, "The source path for a rename operation does not exist."},
     {"UnsupportedHeader", 400, "One of the HTTP headers specified in the request is not supported."},

@@ -16,7 +16,7 @@ constexpr const char* kSteps[] = {
        CREATE INDEX events_pending ON events (id) WHERE pending = 1;)",
 };
 
-Event read(SqliteStatement& q) {
+Event read(Statement& q) {
   Event e;
   e.id = q.integer(0);
   e.time_ms = q.integer(1);
@@ -35,16 +35,15 @@ Event read(SqliteStatement& q) {
 
 EventLog::EventLog(Metadata& db) : db_(db) { db_.migrate("account.events", kSteps); }
 
-int64_t EventLog::begin(SqliteConnection& db, const Event& e, int64_t inode, int64_t born) {
-  SqliteStatement(db, "INSERT INTO events (time_ms, type, api, container, path, old_path, size, content_type, etag, inode, born, pending) "
-                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)")
+int64_t EventLog::begin(Connection& db, const Event& e, int64_t inode, int64_t born) {
+  return Statement(db, "INSERT INTO events (time_ms, type, api, container, path, old_path, size, content_type, etag, inode, born, pending) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) RETURNING id")
       .bind(now_ms()).bind(e.type).bind(e.api).bind(e.container).bind(e.path).bind(e.old_path).bind(e.size).bind(e.content_type).bind(e.etag)
-      .bind(inode).bind(born).run();
-  return db.last_insert_id();
+      .bind(inode).bind(born).returned().value();
 }
 
-void EventLog::confirm(SqliteConnection& db, int64_t id) {
-  SqliteStatement(db, "UPDATE events SET pending = 0 WHERE id = ?").bind(id).run();
+void EventLog::confirm(Connection& db, int64_t id) {
+  Statement(db, "UPDATE events SET pending = 0 WHERE id = ?").bind(id).run();
   {
     std::lock_guard lock(mu_);
     confirmed_ = std::max(confirmed_, id);
@@ -52,7 +51,7 @@ void EventLog::confirm(SqliteConnection& db, int64_t id) {
   changed_.notify_all();
 }
 
-void EventLog::cancel(SqliteConnection& db, int64_t id) { SqliteStatement(db, "DELETE FROM events WHERE id = ?").bind(id).run(); }
+void EventLog::cancel(Connection& db, int64_t id) { Statement(db, "DELETE FROM events WHERE id = ?").bind(id).run(); }
 
 PendingEvent::~PendingEvent() {
   if (decided_) return;
@@ -64,7 +63,7 @@ PendingEvent::~PendingEvent() {
   }
 }
 
-void PendingEvent::commit(SqliteTransaction& transaction) {
+void PendingEvent::commit(Transaction& transaction) {
   log_.confirm(db_, id_);
   transaction.commit();
   decided_ = true;
@@ -78,7 +77,7 @@ void EventLog::resolve(const std::function<bool(const Event&, int64_t, int64_t)>
   };
   std::vector<Open> open;
   {
-    SqliteStatement q(*db, "SELECT id, time_ms, type, api, container, path, old_path, size, content_type, etag, inode, born FROM events WHERE pending = 1 ORDER BY id");
+    Statement q(*db, "SELECT id, time_ms, type, api, container, path, old_path, size, content_type, etag, inode, born FROM events WHERE pending = 1 ORDER BY id");
     while (q.step()) open.push_back({read(q), q.integer(10), q.integer(11)});
   }
   for (const auto& o : open) {
@@ -90,8 +89,8 @@ void EventLog::resolve(const std::function<bool(const Event&, int64_t, int64_t)>
 std::vector<Event> EventLog::after(int64_t id, size_t limit) const {
   auto db = db_.lease();
   // Not past one that is still pending: ids are handed out in order, and a reader must not step over an event that is confirmed later.
-  SqliteStatement q(*db, "SELECT id, time_ms, type, api, container, path, old_path, size, content_type, etag FROM events WHERE id > ? AND pending = 0 "
-                         "AND id < coalesce((SELECT min(id) FROM events WHERE pending = 1), 9223372036854775807) ORDER BY id LIMIT ?");
+  Statement q(*db, "SELECT id, time_ms, type, api, container, path, old_path, size, content_type, etag FROM events WHERE id > ? AND pending = 0 "
+                   "AND id < coalesce((SELECT min(id) FROM events WHERE pending = 1), 9223372036854775807) ORDER BY id LIMIT ?");
   q.bind(id).bind(static_cast<int64_t>(limit));
   std::vector<Event> out;
   while (q.step()) out.push_back(read(q));
@@ -100,7 +99,7 @@ std::vector<Event> EventLog::after(int64_t id, size_t limit) const {
 
 int64_t EventLog::last_id() const {
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT coalesce(max(id), 0) FROM events");
+  Statement q(*db, "SELECT coalesce(max(id), 0) FROM events");
   q.step();
   return q.integer(0);
 }
@@ -112,7 +111,7 @@ bool EventLog::wait(int64_t id, int64_t timeout_ms) const {
 
 void EventLog::forget_before(int64_t time_ms) {
   auto db = db_.lease();
-  SqliteStatement(*db, "DELETE FROM events WHERE time_ms < ? AND pending = 0").bind(time_ms).run();
+  Statement(*db, "DELETE FROM events WHERE time_ms < ? AND pending = 0").bind(time_ms).run();
 }
 
 }  // namespace tarn::account

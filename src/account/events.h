@@ -32,16 +32,16 @@ class EventLog;
 // Used by the thread that holds the connection.
 class PendingEvent {
  public:
-  PendingEvent(EventLog& log, SqliteConnection& db, int64_t id) : log_(log), db_(db), id_(id) {}
+  PendingEvent(EventLog& log, Connection& db, int64_t id) : log_(log), db_(db), id_(id) {}
   ~PendingEvent();
   PendingEvent(const PendingEvent&) = delete;
   void happened() { happened_ = true; }
   // Confirms and commits the transaction.
-  void commit(SqliteTransaction& transaction);
+  void commit(Transaction& transaction);
 
  private:
   EventLog& log_;
-  SqliteConnection& db_;
+  Connection& db_;
   const int64_t id_;
   bool happened_ = false, decided_ = false;
 };
@@ -51,9 +51,9 @@ class EventLog {
  public:
   explicit EventLog(Metadata& db);
   // Within the caller's transaction. created: the identity of what the path names when it has happened; 0, 0 for a deletion.
-  int64_t begin(SqliteConnection& db, const Event& event, int64_t inode, int64_t born);
-  void confirm(SqliteConnection& db, int64_t id);
-  void cancel(SqliteConnection& db, int64_t id);
+  int64_t begin(Connection& db, const Event& event, int64_t inode, int64_t born);
+  void confirm(Connection& db, int64_t id);
+  void cancel(Connection& db, int64_t id);
   // After a crash: happened(event, inode, born) looks at the folders.
   void resolve(const std::function<bool(const Event&, int64_t inode, int64_t born)>& happened);
 

@@ -266,7 +266,8 @@ http::Response Service::handle(http::Request& request) {
     fail(StorageError(e.kind() == IoError::Kind::kNoSpace ? "InsufficientStorage" : "InternalError"));
   } catch (const std::exception& e) {
     log::error("storage_request_failed", {{"request", request.id}, {"error", e.what()}});
-    fail(StorageError("InternalError"));
+    auto* database = dynamic_cast<const DatabaseError*>(&e);   // of who the caller is, or what the files' properties are
+    fail(StorageError(database && database->is_unavailable() ? "ServerBusy" : "InternalError"));
   }
   // The rest of a small body, so that the connection can go on.
   const std::string announced = request.headers.get("Content-Length");

@@ -107,10 +107,10 @@ Store::Store(std::string root)
 void Store::sweep() {
   for (const auto& name : trash_.names(".")) dispose(name);
   auto db = db_.lease();
-  SqliteStatement(*db, "DELETE FROM blocks WHERE created_ms < ?").bind(now_ms() - kKeepStagedMs).run();
+  Statement(*db, "DELETE FROM blocks WHERE created_ms < ?").bind(now_ms() - kKeepStagedMs).run();
   std::vector<std::string> kept;
   {
-    SqliteStatement q(*db, "SELECT file FROM blocks ORDER BY file");
+    Statement q(*db, "SELECT file FROM blocks ORDER BY file");
     while (q.step()) kept.push_back(q.text(0));
   }
   for (const auto& name : staging_.names(".")) {
@@ -150,7 +150,7 @@ std::optional<ContainerProperties> Store::container(const std::string& name) con
   auto status = data_.status(name);
   if (!status || !status->directory) return std::nullopt;
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT properties FROM containers WHERE name = ?");
+  Statement q(*db, "SELECT properties FROM containers WHERE name = ?");
   ContainerProperties p;
   if (q.bind(name).step()) {
     p = container_from_json(q.text(0));
@@ -182,7 +182,7 @@ bool Store::create_container(ContainerProperties p) {
 
 void Store::update_container(const ContainerProperties& p) {
   auto db = db_.lease();
-  SqliteStatement(*db, "INSERT INTO containers VALUES (?, ?) ON CONFLICT DO UPDATE SET properties = excluded.properties").bind(p.name).bind(to_json(p)).run();
+  Statement(*db, "INSERT INTO containers VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET properties = excluded.properties").bind(p.name).bind(to_json(p)).run();
 }
 
 void Store::delete_container(const std::string& name) {
@@ -192,22 +192,22 @@ void Store::delete_container(const std::string& name) {
   sync_folder(trash_, ".");
   {
     auto db = db_.lease();
-    SqliteTransaction transaction(*db);
-    SqliteStatement(*db, "DELETE FROM containers WHERE name = ?").bind(name).run();
-    SqliteStatement(*db, "DELETE FROM blocks WHERE container = ?").bind(name).run();
+    Transaction transaction(*db, kLock);
+    Statement(*db, "DELETE FROM containers WHERE name = ?").bind(name).run();
+    Statement(*db, "DELETE FROM blocks WHERE container = ?").bind(name).run();
     transaction.commit();
   }
   dispose(gone);
 }
 
-Entry Store::describe(Descriptor fd, SqliteConnection& db) const {
+Entry Store::describe(Descriptor fd, Connection& db) const {
   auto seen = look(fd.get());
   if (!seen) throw StorageError("PathNotFound");
   Entry e;
   e.directory = seen->directory;
   e.size = seen->directory ? 0 : seen->size;
   e.identity = seen->identity;
-  SqliteStatement q(db, "SELECT properties FROM entries WHERE inode = ? AND born = ?");
+  Statement q(db, "SELECT properties FROM entries WHERE inode = ? AND born = ?");
   if (q.bind(e.identity.inode).bind(e.identity.born).step()) {
     e.has_row = true;
     e.properties = properties_from_json(q.text(0));
@@ -255,14 +255,14 @@ Descriptor Store::open(const std::string& container, const std::string& path, st
   return fd;
 }
 
-void Store::put_row(const Identity& id, const Properties& p, SqliteConnection& db) {
-  SqliteStatement(db, "INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET properties = excluded.properties")
+void Store::put_row(const Identity& id, const Properties& p, Connection& db) {
+  Statement(db, "INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT (inode, born) DO UPDATE SET properties = excluded.properties")
       .bind(id.inode).bind(id.born).bind(to_json(p)).run();
 }
 
-void Store::forget(const Identity& id, SqliteConnection& db) {
-  SqliteStatement(db, "DELETE FROM entries WHERE inode = ? AND born = ?").bind(id.inode).bind(id.born).run();
-  SqliteStatement(db, "DELETE FROM appends WHERE inode = ? AND born = ?").bind(id.inode).bind(id.born).run();
+void Store::forget(const Identity& id, Connection& db) {
+  Statement(db, "DELETE FROM entries WHERE inode = ? AND born = ?").bind(id.inode).bind(id.born).run();
+  Statement(db, "DELETE FROM appends WHERE inode = ? AND born = ?").bind(id.inode).bind(id.born).run();
 }
 
 void Store::update(const Entry& entry) {
@@ -292,7 +292,7 @@ Entry Store::publish(const std::string& container, const std::string& path, Stag
   auto db = db_.lease();
   std::optional<PendingEvent> event;
   {
-    SqliteTransaction transaction(*db);
+    Transaction transaction(*db, kLock);
     forget(entry.identity, *db);
     put_row(entry.identity, entry.properties, *db);
     int64_t id = api.empty() ? 0 : events_.begin(*db, event_of("BlobCreated", api, container, path, entry), entry.identity.inode, entry.identity.born);
@@ -314,7 +314,7 @@ Entry Store::publish(const std::string& container, const std::string& path, Stag
   staged.keep();
   if (event) event->happened();
   sync_folder(target, parent_of(path));
-  SqliteTransaction transaction(*db);
+  Transaction transaction(*db, kLock);
   if (replaced) forget(replaced->identity, *db);
   if (event) event->commit(transaction);
   else transaction.commit();
@@ -343,7 +343,7 @@ void Store::make_directories(const std::string& container, const std::string& pa
       entry.properties = make(*parent);
       {
         auto db = db_.lease();
-        SqliteTransaction transaction(*db);
+        Transaction transaction(*db, kLock);
         forget(entry.identity, *db);
         put_row(entry.identity, entry.properties, *db);
         transaction.commit();
@@ -373,7 +373,7 @@ void Store::rename(const std::string& from_container, const std::string& from, c
   event.happened();
   sync_folder(new_place, parent_of(to));
   sync_folder(old_place, parent_of(from));
-  SqliteTransaction transaction(*db);
+  Transaction transaction(*db, kLock);
   if (replaced) forget(replaced->identity, *db);
   event.commit(transaction);
 }
@@ -388,7 +388,7 @@ void Store::remove(const std::string& container, const std::string& path, const 
   event.happened();
   sync_folder(place, parent_of(path));
   {
-    SqliteTransaction transaction(*db);
+    Transaction transaction(*db, kLock);
     if (!entry.directory) forget(entry.identity, *db);
     event.commit(transaction);
   }
@@ -402,7 +402,7 @@ void Store::dispose(const std::string& trashed) {
   std::vector<Identity> gone;
   auto db = db_.lease();
   auto flush = [&] {
-    SqliteTransaction transaction(*db);
+    Transaction transaction(*db, kLock);
     for (const auto& id : gone) forget(id, *db);
     transaction.commit();
     gone.clear();
@@ -429,7 +429,7 @@ std::vector<Listed> Store::list(const std::string& container, const ListRequest&
   return out;
 }
 
-void Store::walk(SqliteConnection& db, const RootedFolder& place, const std::string& path, const ListRequest& request, bool first, std::vector<Listed>* out, bool* more) const {
+void Store::walk(Connection& db, const RootedFolder& place, const std::string& path, const ListRequest& request, bool first, std::vector<Listed>* out, bool* more) const {
   Descriptor folder = place.open(at(path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!folder) return;  // gone meanwhile
   std::vector<std::pair<std::string, bool>> names;   // keys

@@ -143,15 +143,16 @@ class Store {
 
  private:
   friend struct Appending;
-  Entry describe(Descriptor fd, SqliteConnection& db) const;
-  void forget(const Identity& identity, SqliteConnection& db);
-  void put_row(const Identity& identity, const Properties& p, SqliteConnection& db);
+  Entry describe(Descriptor fd, Connection& db) const;
+  void forget(const Identity& identity, Connection& db);
+  void put_row(const Identity& identity, const Properties& p, Connection& db);
   void dispose(const std::string& trashed);
   void sweep();
-  void walk(SqliteConnection& db, const RootedFolder& folder, const std::string& path, const ListRequest& request, bool first, std::vector<Listed>* out, bool* more) const;
+  void walk(Connection& db, const RootedFolder& folder, const std::string& path, const ListRequest& request, bool first, std::vector<Listed>* out, bool* more) const;
 
   std::string root_;
   RootedFolder data_, staging_, trash_;
+  static constexpr std::string_view kLock = "account";   // of transactions
   mutable Metadata db_;
   EventLog events_;
   std::mutex mu_;

@@ -41,13 +41,13 @@ void Store::end_append(const std::string& container, const std::string& path, co
     throw StorageError("PathConflict", "the file was replaced or flushed while data was appended");
   }
   auto db = db_.lease();
-  SqliteStatement(*db, "INSERT INTO appends VALUES (?, ?, ?, ?)").bind(begun.identity.inode).bind(begun.identity.born).bind(from).bind(to).run();
+  Statement(*db, "INSERT INTO appends VALUES (?, ?, ?, ?)").bind(begun.identity.inode).bind(begun.identity.born).bind(from).bind(to).run();
 }
 
 bool Store::covered(const Entry& entry, int64_t position) const {
   int64_t reached = entry.size;
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT start, stop FROM appends WHERE inode = ? AND born = ? ORDER BY start");
+  Statement q(*db, "SELECT start, stop FROM appends WHERE inode = ? AND born = ? ORDER BY start");
   q.bind(entry.identity.inode).bind(entry.identity.born);
   while (q.step()) {
     if (q.integer(0) > reached) break;
@@ -58,7 +58,7 @@ bool Store::covered(const Entry& entry, int64_t position) const {
 
 int64_t Store::appended_end(const Entry& entry) const {
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT coalesce(max(stop), 0) FROM appends WHERE inode = ? AND born = ?");
+  Statement q(*db, "SELECT coalesce(max(stop), 0) FROM appends WHERE inode = ? AND born = ?");
   q.bind(entry.identity.inode).bind(entry.identity.born).step();
   return std::max(entry.size, q.integer(0));
 }
@@ -82,10 +82,10 @@ void Store::commit_appended(const std::string& container, const std::string& pat
   else entry.properties.committed.reset();
   // The row is the commit.
   auto db = db_.lease();
-  SqliteTransaction transaction(*db);
+  Transaction transaction(*db, kLock);
   put_row(entry.identity, entry.properties, *db);
-  if (kept) SqliteStatement(*db, "DELETE FROM appends WHERE inode = ? AND born = ? AND stop <= ?").bind(entry.identity.inode).bind(entry.identity.born).bind(position).run();
-  else SqliteStatement(*db, "DELETE FROM appends WHERE inode = ? AND born = ?").bind(entry.identity.inode).bind(entry.identity.born).run();
+  if (kept) Statement(*db, "DELETE FROM appends WHERE inode = ? AND born = ? AND stop <= ?").bind(entry.identity.inode).bind(entry.identity.born).bind(position).run();
+  else Statement(*db, "DELETE FROM appends WHERE inode = ? AND born = ?").bind(entry.identity.inode).bind(entry.identity.born).run();
   if (!api.empty()) {
     Event e;
     e.type = "BlobCreated";
@@ -104,13 +104,15 @@ void Store::commit_appended(const std::string& container, const std::string& pat
 void Store::add_block(const std::string& container, const std::string& path, const std::string& id, Staged& staged, int64_t size) {
   if (size) sync_file(staged.file());
   auto db = db_.lease();
-  SqliteTransaction transaction(*db);
+  Transaction transaction(*db, kLock);
   std::string old;
   {
-    SqliteStatement q(*db, "SELECT file FROM blocks WHERE container = ? AND path = ? AND id = ?");
+    Statement q(*db, "SELECT file FROM blocks WHERE container = ? AND path = ? AND id = ?");
     if (q.bind(container).bind(path).bind(id).step()) old = q.text(0);
   }
-  SqliteStatement(*db, "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)").bind(container).bind(path).bind(id).bind(staged.name()).bind(size).bind(now_ms()).run();
+  Statement(*db, "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (container, path, id) DO UPDATE SET file = excluded.file, "
+                 "size = excluded.size, created_ms = excluded.created_ms")
+      .bind(container).bind(path).bind(id).bind(staged.name()).bind(size).bind(now_ms()).run();
   transaction.commit();
   staged.keep();
   if (!old.empty()) staging_.remove_empty(old);
@@ -118,7 +120,7 @@ void Store::add_block(const std::string& container, const std::string& path, con
 
 std::vector<StagedBlock> Store::blocks(const std::string& container, const std::string& path) const {
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT id, file, size, created_ms FROM blocks WHERE container = ? AND path = ? ORDER BY created_ms, id");
+  Statement q(*db, "SELECT id, file, size, created_ms FROM blocks WHERE container = ? AND path = ? ORDER BY created_ms, id");
   q.bind(container).bind(path);
   std::vector<StagedBlock> out;
   while (q.step()) out.push_back({q.text(0), q.text(1), q.integer(2), q.integer(3)});
@@ -127,7 +129,7 @@ std::vector<StagedBlock> Store::blocks(const std::string& container, const std::
 
 std::optional<std::string> Store::any_block(const std::string& container, const std::string& path) const {
   auto db = db_.lease();
-  SqliteStatement q(*db, "SELECT id FROM blocks WHERE container = ? AND path = ? LIMIT 1");
+  Statement q(*db, "SELECT id FROM blocks WHERE container = ? AND path = ? LIMIT 1");
   return q.bind(container).bind(path).step() ? std::optional(q.text(0)) : std::nullopt;
 }
 
@@ -136,7 +138,7 @@ void Store::drop_blocks(const std::string& container, const std::string& path) {
   if (all.empty()) return;
   {
     auto db = db_.lease();
-    SqliteStatement(*db, "DELETE FROM blocks WHERE container = ? AND path = ?").bind(container).bind(path).run();
+    Statement(*db, "DELETE FROM blocks WHERE container = ? AND path = ?").bind(container).bind(path).run();
   }
   for (const auto& b : all) staging_.remove_empty(b.file);
 }

@@ -63,7 +63,14 @@ std::string tail_of(const std::string& path, size_t bytes) {
   if (!file) return "";
   auto size = static_cast<size_t>(file.tellg());
   file.seekg(static_cast<std::streamoff>(size > bytes ? size - bytes : 0));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  const std::string raw(std::istreambuf_iterator<char>(file), {});
+  std::string out;
+  for (size_t at = 0, n; at < raw.size(); at += n) {
+    for (n = 1; n <= 4 && !is_utf8(std::string_view(raw).substr(at, n)); ++n) {}
+    if (raw[at] != '\0' && n <= 4) out += raw.substr(at, n);
+    else out += '?', n = 1;
+  }
+  return out;
 }
 
 void write_private(const std::string& path, const std::string& text) {

@@ -67,7 +67,7 @@ struct SparkRemote {
 // "sc://host:port/;token=…;use_ssl=true". nullopt if it is none.
 std::optional<SparkRemote> parse_remote(const std::string& text);
 
-// The last bytes of a file; "" if there is none.
+// The last bytes of a file as UTF-8, with ? for each that is no part of a character; "" if there is none.
 std::string tail_of(const std::string& path, size_t bytes);
 // A file that only the owner can read, with this text.
 void write_private(const std::string& path, const std::string& text);

@@ -105,6 +105,7 @@ class GrpcRouter::Impl {
    public:
     Downstream(Impl& impl, grpc::GenericCallbackServerContext* context) : impl_(impl), context_(context) {}
     void begin();
+    void accept();   // throws when nobody can say who calls
     void OnReadDone(bool ok) override;
     void OnWriteDone(bool ok) override;
     void OnCancel() override;
@@ -229,6 +230,15 @@ class GrpcRouter::Impl {
 };
 
 void GrpcRouter::Impl::Downstream::begin() {
+  try {
+    accept();
+  } catch (const std::exception& e) {   // the database does not answer
+    log::error("grpc_call_failed", {{"error", e.what()}});
+    finish({grpc::StatusCode::UNAVAILABLE, "The workspace cannot take the call now."});
+  }
+}
+
+void GrpcRouter::Impl::Downstream::accept() {
   std::string authorization = header(*context_, "authorization");
   bool bearer = authorization.size() > 7 && lower_ascii(authorization.substr(0, 7)) == "bearer ";
   auto caller = bearer ? impl_.hooks.authenticate(authorization.substr(7)) : std::nullopt;
@@ -251,7 +261,13 @@ void GrpcRouter::Impl::Downstream::begin() {
   // The reactor lives until finish(), and nothing finishes it before this thread has.
   std::thread([this, id] {
     std::string reason;
-    auto endpoint = impl_.supervisor.endpoint(id, kStartTimeout, &reason);
+    std::optional<Endpoint> endpoint;
+    try {
+      endpoint = impl_.supervisor.endpoint(id, kStartTimeout, &reason);
+    } catch (const std::exception& e) {
+      log::error("grpc_call_failed", {{"cluster", id}, {"error", e.what()}});
+      reason = "The workspace cannot start the cluster now.";
+    }
     Impl& impl = impl_;
     if (endpoint) connect(*endpoint);
     else finish({grpc::StatusCode::UNAVAILABLE, reason});

@@ -17,6 +17,7 @@ constexpr const char* kSteps[] = {
          seq INTEGER PRIMARY KEY AUTOINCREMENT, cluster TEXT NOT NULL REFERENCES clusters (id) ON DELETE CASCADE, library TEXT NOT NULL,
          status TEXT NOT NULL, messages TEXT NOT NULL, file TEXT NOT NULL, UNIQUE (cluster, library));)",
 };
+constexpr std::string_view kLock = "clusters.libraries";
 constexpr auto kPipTimeout = std::chrono::minutes(20);
 
 // The lines of pip's output that say what went wrong.
@@ -57,7 +58,7 @@ void Libraries::stop() {
 
 std::vector<LibraryStatus> Libraries::list(const std::string& cluster) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT cluster, library, status, messages, file FROM cluster_libraries WHERE ? = '' OR cluster = ? ORDER BY seq");
+  Statement query(*db, "SELECT cluster, library, status, messages, file FROM cluster_libraries WHERE ? = '' OR cluster = ? ORDER BY seq");
   query.bind(cluster).bind(cluster);
   std::vector<LibraryStatus> out;
   while (query.step()) {
@@ -80,9 +81,10 @@ void Libraries::install(const std::string& cluster, const Json& library, const s
   }
   {
     auto db = metadata_.lease();
-    SqliteStatement(*db, "INSERT INTO cluster_libraries (cluster, library, status, messages, file) VALUES (?, ?, 'PENDING', '[]', ?) "
-                         "ON CONFLICT DO UPDATE SET status = CASE status WHEN 'FAILED' THEN 'PENDING' WHEN 'UNINSTALL_ON_RESTART' THEN 'PENDING' ELSE status END, "
-                         "messages = CASE status WHEN 'FAILED' THEN '[]' ELSE messages END, file = excluded.file")
+    Statement(*db, "INSERT INTO cluster_libraries (cluster, library, status, messages, file) VALUES (?, ?, 'PENDING', '[]', ?) "
+                   "ON CONFLICT (cluster, library) DO UPDATE SET "
+                   "status = CASE cluster_libraries.status WHEN 'FAILED' THEN 'PENDING' WHEN 'UNINSTALL_ON_RESTART' THEN 'PENDING' ELSE cluster_libraries.status END, "
+                   "messages = CASE cluster_libraries.status WHEN 'FAILED' THEN '[]' ELSE cluster_libraries.messages END, file = excluded.file")
         .bind(cluster).bind(library.dump()).bind(file).run();
   }
   if (!supervisor_.running_endpoint(cluster)) return;
@@ -92,34 +94,30 @@ void Libraries::install(const std::string& cluster, const Json& library, const s
 }
 
 void Libraries::uninstall(const std::string& cluster, const Json& library) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  // What no process has begun to install can go at once.
-  SqliteStatement(*db, "DELETE FROM cluster_libraries WHERE cluster = ? AND library = ? AND status IN ('PENDING', 'FAILED')").bind(cluster).bind(library.dump()).run();
-  SqliteStatement(*db, "UPDATE cluster_libraries SET status = 'UNINSTALL_ON_RESTART', messages = '[]' WHERE cluster = ? AND library = ?").bind(cluster).bind(library.dump()).run();
-  transaction.commit();
+  metadata_.transact(kLock, [&](Connection& db) {
+    // What no process has begun to install can go at once.
+    Statement(db, "DELETE FROM cluster_libraries WHERE cluster = ? AND library = ? AND status IN ('PENDING', 'FAILED')").bind(cluster).bind(library.dump()).run();
+    Statement(db, "UPDATE cluster_libraries SET status = 'UNINSTALL_ON_RESTART', messages = '[]' WHERE cluster = ? AND library = ?").bind(cluster).bind(library.dump()).run();
+  });
 }
 
 void Libraries::set(const std::string& cluster, const Json& library, const std::string& status, const std::vector<std::string>& messages) {
   auto db = metadata_.lease();
   // Not if it was marked for removal meanwhile.
-  SqliteStatement(*db, "UPDATE cluster_libraries SET status = ?, messages = ? WHERE cluster = ? AND library = ? AND status <> 'UNINSTALL_ON_RESTART'")
+  Statement(*db, "UPDATE cluster_libraries SET status = ?, messages = ? WHERE cluster = ? AND library = ? AND status <> 'UNINSTALL_ON_RESTART'")
       .bind(status).bind(Json(messages).dump()).bind(cluster).bind(library.dump()).run();
 }
 
 void Libraries::starting(const Cluster& cluster) {
-  bool removed = false;
-  {
-    auto db = metadata_.lease();
-    SqliteTransaction transaction(*db);
-    SqliteStatement(*db, "DELETE FROM cluster_libraries WHERE cluster = ? AND status = 'UNINSTALL_ON_RESTART'").bind(cluster.id).run();
-    removed = db->changes() > 0;
+  bool removed = metadata_.transact(kLock, [&](Connection& db) {
+    Statement(db, "DELETE FROM cluster_libraries WHERE cluster = ? AND status = 'UNINSTALL_ON_RESTART'").bind(cluster.id).run();
+    bool some = db.changes() > 0;
     // A new environment has nothing; of what was being installed nobody knows how far it came.
-    SqliteStatement(*db, removed ? "UPDATE cluster_libraries SET status = 'PENDING', messages = '[]' WHERE cluster = ?"
-                                 : "UPDATE cluster_libraries SET status = 'PENDING', messages = '[]' WHERE cluster = ? AND status IN ('RESOLVING', 'INSTALLING', 'FAILED')")
+    Statement(db, some ? "UPDATE cluster_libraries SET status = 'PENDING', messages = '[]' WHERE cluster = ?"
+                       : "UPDATE cluster_libraries SET status = 'PENDING', messages = '[]' WHERE cluster = ? AND status IN ('RESOLVING', 'INSTALLING', 'FAILED')")
         .bind(cluster.id).run();
-    transaction.commit();
-  }
+    return some;
+  });
   if (removed) environments_.reset(cluster.id);
 }
 

@@ -12,6 +12,11 @@
 namespace fs = std::filesystem;
 
 namespace tarn::clusters {
+namespace {
+
+constexpr auto kDatabasePause = std::chrono::milliseconds(500);
+
+}  // namespace
 
 // One cluster's process and what is wanted of it.
 struct Supervisor::Runner {
@@ -77,7 +82,19 @@ void Supervisor::start(const std::string& id, const std::string& event, const Js
   }
   old = std::move(r->thread);
   r->alive = true;
-  r->thread = std::thread([this, r] { run(r); });
+  r->thread = std::thread([this, r] {
+    try {
+      run(r);
+    } catch (const std::exception& e) {
+      log::error("cluster_thread_failed", {{"cluster", r->id}, {"error", e.what()}});
+      std::shared_ptr<Engine> engine;   // ends when the lock is free
+      std::lock_guard guard(mu_);
+      engine.swap(r->engine);
+      r->endpoint.reset();
+      r->wanted = r->again = r->alive = false;
+      changed_.notify_all();
+    }
+  });
   lock.unlock();
   if (old.joinable()) old.join();
 }
@@ -137,39 +154,67 @@ void Supervisor::forget(const std::string& id) {
   fs::remove_all(options_.home + "/clusters/" + id, ignored);
 }
 
+// Work that must be done in the end: begun again while the database is away, until the workspace stops. lock: of mu_; where it is held, it is
+// held in work(), but not between two attempts.
+template <class Work>
+void Supervisor::surely(std::unique_lock<std::mutex>& lock, const Runner& r, const Work& work) {
+  const bool held = lock.owns_lock();
+  for (bool stopping = false; !stopping;) {
+    try {
+      return work();
+    } catch (const DatabaseError& e) {
+      if (!e.is_unavailable()) throw;
+      log::warn("cluster_waits_for_database", {{"cluster", r.id}, {"error", e.what()}});
+    }
+    if (!held) lock.lock();
+    changed_.wait_for(lock, kDatabasePause);
+    stopping = stopping_;
+    if (!held) lock.unlock();
+  }
+}
+
 void Supervisor::run(std::shared_ptr<Runner> r) {
   const std::string home = options_.home + "/clusters/" + r->id, errors = home + "/logs/driver.log";
+  std::unique_lock lock(mu_, std::defer_lock);
   auto fail = [&](const std::string& code, const std::string& message) {
-    auto c = store_.get(r->id);
-    if (!c) return;
-    log::error("cluster_failed", {{"cluster", r->id}, {"code", code}});
-    c->state = State::kError;
-    c->message = message;
-    c->reason = {{"code", code}, {"type", "SERVICE_FAULT"}, {"parameters", {{"databricks_error_message", message}}}};
-    c->terminated_ms = now_ms();
-    store_.update(*c);
-    store_.add_event(r->id, code == "SPARK_STARTUP_FAILURE" ? "SPARK_EXCEPTION" : "DRIVER_NOT_RESPONDING", {{"reason", c->reason}, {"driver_state_message", message}});
+    surely(lock, *r, [&] {
+      auto c = store_.get(r->id);
+      if (!c) return;
+      log::error("cluster_failed", {{"cluster", r->id}, {"code", code}});
+      c->state = State::kError;
+      c->message = message;
+      c->reason = {{"code", code}, {"type", "SERVICE_FAULT"}, {"parameters", {{"databricks_error_message", message}}}};
+      c->terminated_ms = now_ms();
+      store_.update(*c);
+      store_.add_event(r->id, code == "SPARK_STARTUP_FAILURE" ? "SPARK_EXCEPTION" : "DRIVER_NOT_RESPONDING", {{"reason", c->reason}, {"driver_state_message", message}});
+    });
   };
   for (;;) {
-    auto c = store_.get(r->id);
+    std::optional<Cluster> c;
+    surely(lock, *r, [&] { c = store_.get(r->id); });
     std::shared_ptr<Engine> engine;
     Endpoint endpoint;
     std::string failure;
     if (!c) failure = "the cluster is gone";
-    else try {
-      fs::create_directories(home + "/logs");
-      fs::permissions(options_.home + "/clusters", fs::perms::owner_all);
-      for (auto* w : watchers_) w->starting(*c);
-      engine = make_engine(engine_options(*c, home, r));
-      endpoint = engine->start();
-    } catch (const std::exception& e) {
-      failure = e.what();
-    }
-    std::unique_lock lock(mu_);
+    else surely(lock, *r, [&] {
+      try {
+        fs::create_directories(home + "/logs");
+        fs::permissions(options_.home + "/clusters", fs::perms::owner_all);
+        for (auto* w : watchers_) w->starting(*c);
+        engine = make_engine(engine_options(*c, home, r));
+        endpoint = engine->start();
+      } catch (const DatabaseError&) {
+        throw;
+      } catch (const std::exception& e) {
+        failure = e.what();
+      }
+    });
+    if (failure.empty() && endpoint.address.empty()) failure = "the workspace ends";
+    lock.lock();
     if (failure.empty()) {
       r->engine = engine;   // before the news are read: what changes from here on is told by tell_all()
       lock.unlock();
-      engine->tell();
+      surely(lock, *r, [&] { engine->tell(); });
       lock.lock();
     }
     if (!failure.empty()) {
@@ -177,16 +222,19 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
       bool wanted = std::exchange(r->wanted, false), stopping = stopping_;
       lock.unlock();
       if (c && wanted && !stopping) fail("SPARK_STARTUP_FAILURE", failure);
-      else if (c && !stopping) terminated(r->id);   // ended while it started
+      else if (c && !stopping) surely(lock, *r, [&] { terminated(r->id); });   // ended while it started
       changed_.notify_all();
       return;
     }
-    c = store_.get(r->id);
-    if (c && r->wanted && !r->again) {
+    surely(lock, *r, [&] {
+      c = store_.get(r->id);
+      if (!c || !r->wanted || r->again) return;
       c->state = State::kRunning;
       c->message = "";
       c->started_ms = c->active_ms = now_ms();
       store_.update(*c);
+    });
+    if (c && c->state == State::kRunning && r->wanted && !r->again) {
       store_.add_event(r->id, "RUNNING", {{"current_num_workers", workers_of(c->spec)}, {"target_num_workers", workers_of(c->spec)}});
       r->endpoint = endpoint;
       r->active_ms = now_ms();
@@ -219,12 +267,13 @@ void Supervisor::run(std::shared_ptr<Runner> r) {
     for (auto* w : watchers_) w->ended(r->id);   // first: what runs in them should not see the engine go
     engine->end(hurry);
     lock.lock();
+    if (!stopping_) surely(lock, *r, [&] { if (!r->wanted) terminated(r->id); });
     if (r->wanted && !stopping_) {
       r->again = false;
+      lock.unlock();
       continue;
     }
     r->alive = false;
-    if (!stopping_) terminated(r->id);
     changed_.notify_all();
     return;
   }
@@ -330,12 +379,16 @@ void Supervisor::housekeeping() {
       if (r->endpoint) running.push_back(id);
     }
     lock.unlock();
-    for (const auto& id : running) {
-      auto c = store_.get(id);
-      if (!c) continue;
-      int64_t active_ms = last_activity_ms(*c), minutes = c->spec.value("autotermination_minutes", 60);
-      if (active_ms > c->active_ms) store_.touch(id, active_ms);   // also for the time after a restart
-      if (minutes > 0 && now_ms() - active_ms > minutes * 60'000) terminate(id, "INACTIVITY", "SUCCESS", {{"user", ""}});
+    try {
+      for (const auto& id : running) {
+        auto c = store_.get(id);
+        if (!c) continue;
+        int64_t active_ms = last_activity_ms(*c), minutes = c->spec.value("autotermination_minutes", 60);
+        if (active_ms > c->active_ms) store_.touch(id, active_ms);   // also for the time after a restart
+        if (minutes > 0 && now_ms() - active_ms > minutes * 60'000) terminate(id, "INACTIVITY", "SUCCESS", {{"user", ""}});
+      }
+    } catch (const DatabaseError& e) {
+      log::warn("clusters_not_looked_after", {{"error", e.what()}});   // the next time
     }
     lock.lock();
   }

@@ -78,6 +78,7 @@ class Supervisor {
   struct Runner;
   std::shared_ptr<Runner> runner(const std::string& id);
   void run(std::shared_ptr<Runner> runner);
+  template <class Work> void surely(std::unique_lock<std::mutex>& lock, const Runner& runner, const Work& work);
   void terminated(const std::string& id);
   EngineOptions engine_options(const Cluster& cluster, const std::string& home, const std::shared_ptr<Runner>& runner);
   void housekeeping();

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "base/database.h"
 #include "base/encoding.h"
 #include "base/log.h"
 #include "http/websocket.h"
@@ -148,7 +149,7 @@ BodyPlan Router::plan(const Request& head) {
     bool large = !length || length->size() > 5;
     try {
       if (large && !hooks_.authenticate(head)) return {0, false};
-    } catch (const RestError&) {   // handle() says why
+    } catch (const std::exception&) {   // handle() says why
       return {0, false};
     }
   }
@@ -205,6 +206,11 @@ Response Router::answer(Request& request, const Route** route, std::optional<Pri
     // A handler met a field of another type than the API has.
     log::info("bad_field", {{"request", request.id}, {"path", request.path}, {"error", e.what()}});
     return fail(400, "MALFORMED_REQUEST", "Could not parse request object: a field has the wrong type.");
+  } catch (const DatabaseError& e) {
+    log::error("request_failed", {{"request", request.id}, {"path", request.path}, {"sqlstate", e.sqlstate()}, {"error", e.what()}});
+    if (e.is_data()) return fail(400, "INVALID_PARAMETER_VALUE", "A value has characters that cannot be kept, or is too long.");
+    if (e.is_unavailable()) return fail(503, "TEMPORARILY_UNAVAILABLE", "The workspace's database does not answer. Request id: " + request.id);
+    return fail(500, "INTERNAL_ERROR", "An internal error occurred. Request id: " + request.id);
   } catch (const std::exception& e) {
     log::error("request_failed", {{"request", request.id}, {"path", request.path}, {"error", e.what()}});
     return fail(500, "INTERNAL_ERROR", "An internal error occurred. Request id: " + request.id);

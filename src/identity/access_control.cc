@@ -19,8 +19,8 @@ int position(const ObjectType& type, std::string_view level) {
   return it == type.levels.end() ? -1 : static_cast<int>(it - type.levels.begin());
 }
 
-void put(SqliteConnection& db, const ObjectRef& o, int64_t principal, const std::string& level) {
-  SqliteStatement(db, "INSERT INTO acl VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET level = excluded.level")
+void put(Connection& db, const ObjectRef& o, int64_t principal, const std::string& level) {
+  Statement(db, "INSERT INTO acl VALUES (?, ?, ?, ?) ON CONFLICT (type, object, principal) DO UPDATE SET level = excluded.level")
       .bind(o.type).bind(o.id).bind(principal).bind(level).run();
 }
 
@@ -42,7 +42,7 @@ const ObjectType* AccessControl::type(std::string_view name) const {
 
 std::vector<AclEntry> AccessControl::direct(const ObjectRef& object) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT principal, level FROM acl WHERE type = ? AND object = ? ORDER BY principal");
+  Statement query(*db, "SELECT principal, level FROM acl WHERE type = ? AND object = ? ORDER BY principal");
   query.bind(object.type).bind(object.id);
   std::vector<AclEntry> out;
   while (query.step()) out.push_back({query.integer(0), query.text(1), std::nullopt});
@@ -95,21 +95,20 @@ void AccessControl::grant(const ObjectRef& object, int64_t principal, const std:
 
 bool AccessControl::revoke(const ObjectRef& object, int64_t principal) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM acl WHERE type = ? AND object = ? AND principal = ?").bind(object.type).bind(object.id).bind(principal).run();
+  Statement(*db, "DELETE FROM acl WHERE type = ? AND object = ? AND principal = ?").bind(object.type).bind(object.id).bind(principal).run();
   return db->changes() > 0;
 }
 
 void AccessControl::replace(const ObjectRef& object, const std::vector<AclEntry>& entries) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  SqliteStatement(*db, "DELETE FROM acl WHERE type = ? AND object = ?").bind(object.type).bind(object.id).run();
-  for (const auto& e : entries) put(*db, object, e.principal, e.level);
-  transaction.commit();
+  metadata_.transact("identity.access", [&](Connection& db) {
+    Statement(db, "DELETE FROM acl WHERE type = ? AND object = ?").bind(object.type).bind(object.id).run();
+    for (const auto& e : entries) put(db, object, e.principal, e.level);
+  });
 }
 
 void AccessControl::forget(const ObjectRef& object) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM acl WHERE type = ? AND object = ?").bind(object.type).bind(object.id).run();
+  Statement(*db, "DELETE FROM acl WHERE type = ? AND object = ?").bind(object.type).bind(object.id).run();
 }
 
 }  // namespace tarn::identity

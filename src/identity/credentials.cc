@@ -24,7 +24,7 @@ constexpr const char* kSteps[] = {
 
 constexpr int64_t kWindow = 60'000;   // of a throttle
 
-TokenInfo read(SqliteStatement& r) {
+TokenInfo read(Statement& r) {
   return {r.text(0), r.integer(1), r.integer(2), r.text(3), r.integer(4), r.integer(5), r.integer(6)};
 }
 constexpr const char* kColumns = "SELECT id, owner, creator, comment, created_ms, expires_ms, last_used_ms FROM tokens WHERE use = 0 "
@@ -40,8 +40,8 @@ TokenInfo Credentials::create_token(int64_t owner, int64_t creator, const std::s
   TokenInfo t{random_hex(32), owner, creator, comment, now_ms(), -1, 0};
   if (lifetime_seconds > 0) t.expires_ms = t.created_ms + lifetime_seconds * 1000;
   auto db = metadata_.lease();
-  if (use == Use::kOAuth) SqliteStatement(*db, "DELETE FROM tokens WHERE expires_ms >= 0 AND expires_ms < ?").bind(t.created_ms).run();
-  SqliteStatement(*db, "INSERT INTO tokens (id, digest, owner, creator, use, comment, created_ms, expires_ms, audience) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+  if (use == Use::kOAuth) Statement(*db, "DELETE FROM tokens WHERE expires_ms >= 0 AND expires_ms < ?").bind(t.created_ms).run();
+  Statement(*db, "INSERT INTO tokens (id, digest, owner, creator, use, comment, created_ms, expires_ms, audience) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(t.id).bind_blob(sha256(*value)).bind(owner).bind(creator).bind(use == Use::kPersonal ? 0 : 1).bind(comment).bind(t.created_ms)
       .bind(t.expires_ms).bind(audience).run();
   return t;
@@ -51,7 +51,7 @@ std::optional<int64_t> Credentials::owner_of(std::string_view token, std::string
   if (token.empty() || token.size() > 512) return std::nullopt;
   int64_t now = now_ms();
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT id, owner, expires_ms, last_used_ms FROM tokens WHERE digest = ? AND audience = ?");
+  Statement query(*db, "SELECT id, owner, expires_ms, last_used_ms FROM tokens WHERE digest = ? AND audience = ?");
   query.bind_blob(sha256(token)).bind(audience);
   if (!query.step()) return std::nullopt;
   if (int64_t expires = query.integer(2); expires >= 0 && expires <= now) return std::nullopt;
@@ -59,16 +59,16 @@ std::optional<int64_t> Credentials::owner_of(std::string_view token, std::string
   if (now - query.integer(3) > 60'000) {
     std::string id = query.text(0);
     while (query.step()) {}
-    SqliteStatement(*db, "UPDATE tokens SET last_used_ms = ? WHERE id = ?").bind(now).bind(id).run();
+    Statement(*db, "UPDATE tokens SET last_used_ms = ? WHERE id = ?").bind(now).bind(id).run();
   }
   return owner;
 }
 
 std::vector<TokenInfo> Credentials::tokens(std::optional<int64_t> owner) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "AND (? IS NULL OR owner = ?) ORDER BY created_ms, id");
+  Statement query(*db, std::string(kColumns) + (owner ? "AND owner = ? " : "") + "ORDER BY created_ms, id");
   query.bind(now_ms());
-  for (int i = 0; i < 2; ++i) owner ? query.bind(*owner) : query.bind_null();
+  if (owner) query.bind(*owner);
   std::vector<TokenInfo> out;
   while (query.step()) out.push_back(read(query));
   return out;
@@ -76,7 +76,7 @@ std::vector<TokenInfo> Credentials::tokens(std::optional<int64_t> owner) const {
 
 std::optional<TokenInfo> Credentials::token(std::string_view id) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "AND id = ?");
+  Statement query(*db, std::string(kColumns) + "AND id = ?");
   query.bind(now_ms()).bind(id);
   if (!query.step()) return std::nullopt;
   return read(query);
@@ -84,7 +84,7 @@ std::optional<TokenInfo> Credentials::token(std::string_view id) const {
 
 bool Credentials::revoke(std::string_view id) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM tokens WHERE id = ?").bind(id).run();
+  Statement(*db, "DELETE FROM tokens WHERE id = ?").bind(id).run();
   return db->changes() > 0;
 }
 
@@ -93,14 +93,14 @@ SecretInfo Credentials::create_secret(int64_t owner, int64_t lifetime_seconds, s
   SecretInfo s{random_uuid(), owner, hex_encode(sha256(*value)), now_ms(), 0};
   s.expires_ms = s.created_ms + lifetime_seconds * 1000;
   auto db = metadata_.lease();
-  SqliteStatement(*db, "INSERT INTO principal_secrets VALUES (?, ?, ?, ?, ?)")
+  Statement(*db, "INSERT INTO principal_secrets VALUES (?, ?, ?, ?, ?)")
       .bind(s.id).bind(owner).bind_blob(sha256(*value)).bind(s.created_ms).bind(s.expires_ms).run();
   return s;
 }
 
 std::vector<SecretInfo> Credentials::secrets(int64_t owner) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT id, owner, digest, created_ms, expires_ms FROM principal_secrets WHERE owner = ? ORDER BY created_ms, id");
+  Statement query(*db, "SELECT id, owner, digest, created_ms, expires_ms FROM principal_secrets WHERE owner = ? ORDER BY created_ms, id");
   query.bind(owner);
   std::vector<SecretInfo> out;
   while (query.step()) out.push_back({query.text(0), query.integer(1), hex_encode(query.text(2)), query.integer(3), query.integer(4)});
@@ -109,13 +109,13 @@ std::vector<SecretInfo> Credentials::secrets(int64_t owner) const {
 
 bool Credentials::revoke_secret(int64_t owner, std::string_view id) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM principal_secrets WHERE id = ? AND owner = ?").bind(id).bind(owner).run();
+  Statement(*db, "DELETE FROM principal_secrets WHERE id = ? AND owner = ?").bind(id).bind(owner).run();
   return db->changes() > 0;
 }
 
 bool Credentials::check_secret(int64_t owner, std::string_view value) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT digest FROM principal_secrets WHERE owner = ? AND expires_ms > ?");
+  Statement query(*db, "SELECT digest FROM principal_secrets WHERE owner = ? AND expires_ms > ?");
   query.bind(owner).bind(now_ms());
   std::string digest = sha256(value);
   bool good = false;

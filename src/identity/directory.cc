@@ -9,16 +9,17 @@ namespace {
 
 constexpr const char* kSteps[] = {
     R"(CREATE TABLE principals (
-         id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, display_name TEXT NOT NULL,
-         active INTEGER NOT NULL, attributes TEXT NOT NULL, created_ms INTEGER NOT NULL, UNIQUE (kind, name));
+         id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, name TEXT NOT NULL, display_name TEXT NOT NULL,
+         active INTEGER NOT NULL, attributes TEXT NOT NULL, created_ms INTEGER NOT NULL);
        CREATE TABLE memberships (
          group_id INTEGER NOT NULL REFERENCES principals (id) ON DELETE CASCADE,
          member_id INTEGER NOT NULL REFERENCES principals (id) ON DELETE CASCADE, PRIMARY KEY (group_id, member_id)) WITHOUT ROWID;
        CREATE INDEX memberships_member ON memberships (member_id);)",
+    "CREATE UNIQUE INDEX principals_name ON principals (kind, lower(name))",
 };
 constexpr std::string_view kColumns = "SELECT id, kind, name, display_name, active, attributes, created_ms FROM principals ";
 
-Entry read(SqliteStatement& row) {
+Entry read(Statement& row) {
   Entry e;
   e.id = row.integer(0);
   e.kind = static_cast<Kind>(row.integer(1));
@@ -30,13 +31,13 @@ Entry read(SqliteStatement& row) {
   return e;
 }
 
-std::vector<Entry> all(SqliteStatement& query) {
+std::vector<Entry> all(Statement& query) {
   std::vector<Entry> out;
   while (query.step()) out.push_back(read(query));
   return out;
 }
 
-std::optional<Entry> one(SqliteStatement& query) {
+std::optional<Entry> one(Statement& query) {
   if (!query.step()) return std::nullopt;
   return read(query);
 }
@@ -50,19 +51,20 @@ Directory::Directory(Metadata& metadata) : metadata_(metadata) {
   for (auto [name, id] : {std::pair{"admins", &admins_}, std::pair{"users", &users_}}) {
     auto group = find(Kind::kGroup, name);
     if (!group) group = create({0, Kind::kGroup, name, name});
+    if (!group) group = find(Kind::kGroup, name);   // another process made it meanwhile
     *id = group->id;
   }
 }
 
 bool Directory::empty() const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT 1 FROM principals WHERE kind = 0 LIMIT 1");
+  Statement query(*db, "SELECT 1 FROM principals WHERE kind = 0 LIMIT 1");
   return !query.step();
 }
 
 std::optional<Entry> Directory::get(int64_t id) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, sql("WHERE id = ?"));
+  Statement query(*db, sql("WHERE id = ?"));
   return one(query.bind(id));
 }
 
@@ -73,29 +75,28 @@ std::optional<Entry> Directory::get(Kind kind, int64_t id) const {
 
 std::optional<Entry> Directory::find(Kind kind, std::string_view name) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, sql("WHERE kind = ? AND name = ?"));
-  return one(query.bind(static_cast<int>(kind)).bind(name));
+  Statement query(*db, sql("WHERE kind = ? AND lower(name) = ?"));
+  return one(query.bind(static_cast<int>(kind)).bind(lower_ascii(name)));
 }
 
 std::vector<Entry> Directory::list(Kind kind) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, sql("WHERE kind = ? ORDER BY id"));
+  Statement query(*db, sql("WHERE kind = ? ORDER BY id"));
   return all(query.bind(static_cast<int>(kind)));
 }
 
 std::optional<Entry> Directory::create(Entry e) {
   e.created_ms = now_ms();
-  {
-    auto db = metadata_.lease();
-    SqliteTransaction transaction(*db);
-    SqliteStatement insert(*db, "INSERT INTO principals (kind, name, display_name, active, attributes, created_ms) VALUES (?, ?, ?, ?, ?, ?) "
-                                "ON CONFLICT DO NOTHING");
-    insert.bind(static_cast<int>(e.kind)).bind(e.name).bind(e.display_name).bind(e.active ? 1 : 0).bind(e.attributes.dump()).bind(e.created_ms).run();
-    if (db->changes() == 0) return std::nullopt;
-    e.id = db->last_insert_id();
-    if (e.kind != Kind::kGroup) SqliteStatement(*db, "INSERT INTO memberships VALUES (?, ?)").bind(users_).bind(e.id).run();
-    transaction.commit();
-  }
+  auto id = metadata_.transact("identity.directory", [&](Connection& db) {
+    Statement insert(db, "INSERT INTO principals (kind, name, display_name, active, attributes, created_ms) VALUES (?, ?, ?, ?, ?, ?) "
+                         "ON CONFLICT DO NOTHING RETURNING id");
+    insert.bind(static_cast<int>(e.kind)).bind(e.name).bind(e.display_name).bind(e.active ? 1 : 0).bind(e.attributes.dump()).bind(e.created_ms);
+    auto made = insert.returned();
+    if (made && e.kind != Kind::kGroup) Statement(db, "INSERT INTO memberships VALUES (?, ?)").bind(users_).bind(*made).run();
+    return made;
+  });
+  if (!id) return std::nullopt;
+  e.id = *id;
   if (e.kind == Kind::kUser) {
     for (const auto& hook : hooks_) hook(e);
   }
@@ -104,35 +105,35 @@ std::optional<Entry> Directory::create(Entry e) {
 
 void Directory::update(const Entry& e) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "UPDATE principals SET display_name = ?, active = ?, attributes = ?, name = CASE kind WHEN 2 THEN ? ELSE name END WHERE id = ?")
+  Statement(*db, "UPDATE principals SET display_name = ?, active = ?, attributes = ?, name = CASE kind WHEN 2 THEN ? ELSE name END WHERE id = ?")
       .bind(e.display_name).bind(e.active ? 1 : 0).bind(e.attributes.dump()).bind(e.name).bind(e.id).run();
 }
 
 void Directory::remove(int64_t id) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM principals WHERE id = ?").bind(id).run();
+  Statement(*db, "DELETE FROM principals WHERE id = ?").bind(id).run();
 }
 
 std::vector<Entry> Directory::groups_of(int64_t member) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, sql("WHERE id IN (SELECT group_id FROM memberships WHERE member_id = ?) ORDER BY id"));
+  Statement query(*db, sql("WHERE id IN (SELECT group_id FROM memberships WHERE member_id = ?) ORDER BY id"));
   return all(query.bind(member));
 }
 
 std::vector<Entry> Directory::members_of(int64_t group) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, sql("WHERE id IN (SELECT member_id FROM memberships WHERE group_id = ?) ORDER BY id"));
+  Statement query(*db, sql("WHERE id IN (SELECT member_id FROM memberships WHERE group_id = ?) ORDER BY id"));
   return all(query.bind(group));
 }
 
 void Directory::add_member(int64_t group, int64_t member) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "INSERT INTO memberships VALUES (?, ?) ON CONFLICT DO NOTHING").bind(group).bind(member).run();
+  Statement(*db, "INSERT INTO memberships VALUES (?, ?) ON CONFLICT DO NOTHING").bind(group).bind(member).run();
 }
 
 void Directory::remove_member(int64_t group, int64_t member) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM memberships WHERE group_id = ? AND member_id = ?").bind(group).bind(member).run();
+  Statement(*db, "DELETE FROM memberships WHERE group_id = ? AND member_id = ?").bind(group).bind(member).run();
 }
 
 bool Directory::has_other_admin(int64_t id) const {
@@ -154,8 +155,8 @@ std::optional<http::Principal> Directory::principal(int64_t id) const {
   p.name = entry->name;
   p.service = entry->kind == Kind::kServicePrincipal;
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "WITH RECURSIVE up (id) AS (SELECT group_id FROM memberships WHERE member_id = ? "
-                             "UNION SELECT m.group_id FROM memberships m JOIN up ON m.member_id = up.id) SELECT id FROM up");
+  Statement query(*db, "WITH RECURSIVE up (id) AS (SELECT group_id FROM memberships WHERE member_id = ? "
+                       "UNION SELECT m.group_id FROM memberships m JOIN up ON m.member_id = up.id) SELECT id FROM up");
   query.bind(id);
   while (query.step()) p.groups.push_back(query.integer(0));
   p.admin = p.is(admins_);

@@ -69,7 +69,7 @@ std::optional<std::string> Passwords::objection(std::string_view password, std::
 
 bool Passwords::has(int64_t owner) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT 1 FROM passwords WHERE owner = ?");
+  Statement query(*db, "SELECT 1 FROM passwords WHERE owner = ?");
   return query.bind(owner).step();
 }
 
@@ -84,14 +84,14 @@ std::string Passwords::hash(std::string_view password) {
 void Passwords::set(int64_t owner, std::string_view password) {
   std::string hashed = hash(password);
   auto db = metadata_.lease();
-  SqliteStatement(*db, "INSERT INTO passwords (owner, hash, changed_ms) VALUES (?, ?, ?) "
-                       "ON CONFLICT (owner) DO UPDATE SET hash = excluded.hash, changed_ms = excluded.changed_ms")
+  Statement(*db, "INSERT INTO passwords (owner, hash, changed_ms) VALUES (?, ?, ?) "
+                 "ON CONFLICT (owner) DO UPDATE SET hash = excluded.hash, changed_ms = excluded.changed_ms")
       .bind(owner).bind(hashed).bind(now_ms()).run();
 }
 
 void Passwords::remove(int64_t owner) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM passwords WHERE owner = ?").bind(owner).run();
+  Statement(*db, "DELETE FROM passwords WHERE owner = ?").bind(owner).run();
 }
 
 bool Passwords::check(std::optional<int64_t> owner, std::string_view password) {
@@ -99,7 +99,7 @@ bool Passwords::check(std::optional<int64_t> owner, std::string_view password) {
   bool known = false;
   if (owner) {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT hash FROM passwords WHERE owner = ?");
+    Statement query(*db, "SELECT hash FROM passwords WHERE owner = ?");
     if (query.bind(*owner).step()) stored = query.text(0), known = true;
   }
   {
@@ -109,7 +109,7 @@ bool Passwords::check(std::optional<int64_t> owner, std::string_view password) {
   if (!known || crypto_pwhash_str_needs_rehash(stored.c_str(), HashCost::kPasses, HashCost::kMemory) == 0) return known;
   std::string renewed = hash(password);
   auto db = metadata_.lease();   // unless it was changed meanwhile
-  SqliteStatement(*db, "UPDATE passwords SET hash = ? WHERE owner = ? AND hash = ?").bind(renewed).bind(*owner).bind(stored).run();
+  Statement(*db, "UPDATE passwords SET hash = ? WHERE owner = ? AND hash = ?").bind(renewed).bind(*owner).bind(stored).run();
   return true;
 }
 

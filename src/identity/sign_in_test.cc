@@ -64,13 +64,13 @@ TEST_CASE_FIXTURE(Fixture, "a hash of other parameters is renewed by its owner's
   int64_t ada = user("ada@x.org");
   auto stored = [&] {
     auto db = metadata.lease();
-    SqliteStatement query(*db, "SELECT hash FROM passwords WHERE owner = ?");
+    Statement query(*db, "SELECT hash FROM passwords WHERE owner = ?");
     query.bind(ada).step();
     return query.text(0);
   };
   {  // Argon2id of "hunter2" with 8 MB and one pass, by another implementation (OpenSSL, through Python's cryptography)
     auto db = metadata.lease();
-    SqliteStatement(*db, "INSERT INTO passwords (owner, hash, changed_ms) VALUES (?, ?, 0)").bind(ada)
+    Statement(*db, "INSERT INTO passwords (owner, hash, changed_ms) VALUES (?, ?, 0)").bind(ada)
         .bind("$argon2id$v=19$m=8192,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$YhuaLt3HubVL80j2nnkjqmalNsnKLSfrp9+7gOtBnY0").run();
   }
   CHECK(!passwords.check(ada, "hunter3"));

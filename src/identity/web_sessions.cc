@@ -20,7 +20,7 @@ constexpr std::string_view kColumns = "SELECT id, owner, created_ms, used_ms, pe
 constexpr const char *kCookie = "tarn_session", *kTlsCookie = "__Host-tarn_session";
 constexpr int64_t kUseStep = 60'000;
 
-WebSession read(SqliteStatement& r) { return {r.text(0), r.integer(1), r.integer(2), r.integer(3), r.text(4), r.text(5)}; }
+WebSession read(Statement& r) { return {r.text(0), r.integer(1), r.integer(2), r.integer(3), r.text(4), r.text(5)}; }
 
 http::RestError other_site() { return http::permission_denied("The request comes from a page of another site."); }
 
@@ -38,10 +38,10 @@ WebSession WebSessions::begin(int64_t owner, const std::string& peer, const std:
   int64_t now = now_ms();
   WebSession s{random_hex(16), owner, now, now, peer, agent.substr(0, 256)};
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM web_sessions WHERE used_ms < ? OR created_ms < ?").bind(now - limits_.idle_ms).bind(now - limits_.lifetime_ms).run();
-  SqliteStatement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id NOT IN (SELECT id FROM web_sessions WHERE owner = ? ORDER BY used_ms DESC, id LIMIT ?)")
+  Statement(*db, "DELETE FROM web_sessions WHERE used_ms < ? OR created_ms < ?").bind(now - limits_.idle_ms).bind(now - limits_.lifetime_ms).run();
+  Statement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id NOT IN (SELECT id FROM web_sessions WHERE owner = ? ORDER BY used_ms DESC, id LIMIT ?)")
       .bind(owner).bind(owner).bind(static_cast<int64_t>(limits_.most) - 1).run();
-  SqliteStatement(*db, "INSERT INTO web_sessions (id, digest, owner, created_ms, used_ms, peer, agent) VALUES (?, ?, ?, ?, ?, ?, ?)")
+  Statement(*db, "INSERT INTO web_sessions (id, digest, owner, created_ms, used_ms, peer, agent) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .bind(s.id).bind_blob(sha256(*value)).bind(owner).bind(now).bind(now).bind(s.peer).bind(s.agent).run();
   return s;
 }
@@ -52,14 +52,14 @@ std::optional<WebSession> WebSessions::find(std::string_view value, bool use) {
   auto db = metadata_.lease();
   std::optional<WebSession> s;
   {
-    SqliteStatement query(*db, std::string(kColumns) + "WHERE digest = ?");
+    Statement query(*db, std::string(kColumns) + "WHERE digest = ?");
     query.bind_blob(sha256(value));
     if (query.step()) s = read(query);
   }
   if (!s || expires_ms(*s) <= now) return std::nullopt;
   if (use && now - s->used_ms > std::min(kUseStep, limits_.idle_ms / 4)) {
     s->used_ms = now;
-    SqliteStatement(*db, "UPDATE web_sessions SET used_ms = ? WHERE id = ?").bind(now).bind(s->id).run();
+    Statement(*db, "UPDATE web_sessions SET used_ms = ? WHERE id = ?").bind(now).bind(s->id).run();
   }
   return s;
 }
@@ -67,7 +67,7 @@ std::optional<WebSession> WebSessions::find(std::string_view value, bool use) {
 std::vector<WebSession> WebSessions::list(int64_t owner) const {
   int64_t now = now_ms();
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "WHERE owner = ? AND used_ms >= ? AND created_ms >= ? ORDER BY created_ms, id");
+  Statement query(*db, std::string(kColumns) + "WHERE owner = ? AND used_ms >= ? AND created_ms >= ? ORDER BY created_ms, id");
   query.bind(owner).bind(now - limits_.idle_ms).bind(now - limits_.lifetime_ms);
   std::vector<WebSession> out;
   while (query.step()) out.push_back(read(query));
@@ -76,13 +76,13 @@ std::vector<WebSession> WebSessions::list(int64_t owner) const {
 
 bool WebSessions::end(int64_t owner, std::string_view id) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id = ?").bind(owner).bind(id).run();
+  Statement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id = ?").bind(owner).bind(id).run();
   return db->changes() > 0;
 }
 
 int64_t WebSessions::end_all(int64_t owner, std::string_view keep) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id <> ?").bind(owner).bind(keep).run();
+  Statement(*db, "DELETE FROM web_sessions WHERE owner = ? AND id <> ?").bind(owner).bind(keep).run();
   return db->changes();
 }
 

@@ -20,11 +20,12 @@ namespace {
 
 constexpr const char* kSteps[] = {
     R"(CREATE TABLE secret_scopes (
-         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, key_vault INTEGER NOT NULL,
+         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, key_vault INTEGER NOT NULL,
          resource_id TEXT NOT NULL, dns_name TEXT NOT NULL);
        CREATE TABLE secrets (
          scope INTEGER NOT NULL REFERENCES secret_scopes (id) ON DELETE CASCADE, key TEXT NOT NULL, sealed BLOB NOT NULL,
          updated_ms INTEGER NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;)",
+    "CREATE UNIQUE INDEX secret_scopes_name ON secret_scopes (lower(name))",
 };
 constexpr int64_t kMaxSecrets = 1000;
 constexpr size_t kNonce = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, kTag = crypto_aead_xchacha20poly1305_ietf_ABYTES;
@@ -119,12 +120,12 @@ std::optional<std::string> MasterKey::open(std::string_view sealed, std::string_
 Vault::Vault(Metadata& metadata, MasterKey key) : metadata_(metadata), key_(std::move(key)) { metadata_.migrate("secrets", kSteps); }
 
 namespace {
-Scope read(SqliteStatement& r) { return {r.integer(0), r.text(1), r.integer(2) != 0, r.text(3), r.text(4)}; }
+Scope read(Statement& r) { return {r.integer(0), r.text(1), r.integer(2) != 0, r.text(3), r.text(4)}; }
 }  // namespace
 
 std::vector<Scope> Vault::scopes() const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT id, name, key_vault, resource_id, dns_name FROM secret_scopes ORDER BY name");
+  Statement query(*db, "SELECT id, name, key_vault, resource_id, dns_name FROM secret_scopes ORDER BY lower(name)");
   std::vector<Scope> out;
   while (query.step()) out.push_back(read(query));
   return out;
@@ -132,40 +133,38 @@ std::vector<Scope> Vault::scopes() const {
 
 std::optional<Scope> Vault::scope(std::string_view name) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT id, name, key_vault, resource_id, dns_name FROM secret_scopes WHERE name = ?");
-  if (!query.bind(name).step()) return std::nullopt;
+  Statement query(*db, "SELECT id, name, key_vault, resource_id, dns_name FROM secret_scopes WHERE lower(name) = ?");
+  if (!query.bind(lower_ascii(name)).step()) return std::nullopt;
   return read(query);
 }
 
 std::optional<Scope> Vault::create_scope(Scope scope) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "INSERT INTO secret_scopes (name, key_vault, resource_id, dns_name) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
-      .bind(scope.name).bind(scope.key_vault ? 1 : 0).bind(scope.resource_id).bind(scope.dns_name).run();
-  if (db->changes() == 0) return std::nullopt;
-  scope.id = db->last_insert_id();
+  auto id = Statement(*db, "INSERT INTO secret_scopes (name, key_vault, resource_id, dns_name) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id")
+                .bind(scope.name).bind(scope.key_vault ? 1 : 0).bind(scope.resource_id).bind(scope.dns_name).returned();
+  if (!id) return std::nullopt;
+  scope.id = *id;
   return scope;
 }
 
 void Vault::delete_scope(int64_t id) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM secret_scopes WHERE id = ?").bind(id).run();
+  Statement(*db, "DELETE FROM secret_scopes WHERE id = ?").bind(id).run();
 }
 
 Vault::Put Vault::put(const Scope& scope, const std::string& key, std::string_view value) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  SqliteStatement count(*db, "SELECT count(*) FROM secrets WHERE scope = ? AND key <> ?");
-  count.bind(scope.id).bind(key).step();
-  if (count.integer(0) >= kMaxSecrets) return Put::kFull;
-  SqliteStatement(*db, "INSERT INTO secrets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET sealed = excluded.sealed, updated_ms = excluded.updated_ms")
-      .bind(scope.id).bind(key).bind_blob(key_.seal(value, name_of(scope, key))).bind(now_ms()).run();
-  transaction.commit();
-  return Put::kDone;
+  return metadata_.transact("secrets", [&](Connection& db) {
+    Statement count(db, "SELECT count(*) FROM secrets WHERE scope = ? AND key <> ?");
+    if (count.bind(scope.id).bind(key).returned() >= kMaxSecrets) return Put::kFull;
+    Statement(db, "INSERT INTO secrets VALUES (?, ?, ?, ?) ON CONFLICT (scope, key) DO UPDATE SET sealed = excluded.sealed, updated_ms = excluded.updated_ms")
+        .bind(scope.id).bind(key).bind_blob(key_.seal(value, name_of(scope, key))).bind(now_ms()).run();
+    return Put::kDone;
+  });
 }
 
 std::optional<std::string> Vault::get(const Scope& scope, const std::string& key) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT sealed FROM secrets WHERE scope = ? AND key = ?");
+  Statement query(*db, "SELECT sealed FROM secrets WHERE scope = ? AND key = ?");
   if (!query.bind(scope.id).bind(key).step()) return std::nullopt;
   auto value = key_.open(query.text(0), name_of(scope, key));
   if (!value) throw std::runtime_error("a secret of the scope " + scope.name + " cannot be opened: was it sealed with another master key?");
@@ -174,7 +173,7 @@ std::optional<std::string> Vault::get(const Scope& scope, const std::string& key
 
 std::vector<SecretMetadata> Vault::list(const Scope& scope) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT key, updated_ms FROM secrets WHERE scope = ? ORDER BY key");
+  Statement query(*db, "SELECT key, updated_ms FROM secrets WHERE scope = ? ORDER BY key");
   query.bind(scope.id);
   std::vector<SecretMetadata> out;
   while (query.step()) out.push_back({query.text(0), query.integer(1)});
@@ -183,7 +182,7 @@ std::vector<SecretMetadata> Vault::list(const Scope& scope) const {
 
 bool Vault::remove(const Scope& scope, const std::string& key) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM secrets WHERE scope = ? AND key = ?").bind(scope.id).bind(key).run();
+  Statement(*db, "DELETE FROM secrets WHERE scope = ? AND key = ?").bind(scope.id).bind(key).run();
   return db->changes() > 0;
 }
 

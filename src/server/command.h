@@ -29,6 +29,7 @@ struct Option {
   bool setting = false;          // may also come from the environment and tarn.toml
   char letter = 0;               // a short form, -c
   bool repeated = false;
+  bool secret = false;           // its value may have a password: not shown
 };
 
 struct Arguments {

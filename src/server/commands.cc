@@ -13,6 +13,9 @@ const std::vector<Command>& commands() {
       {"server", "The workspace, in the foreground: REST APIs, clusters and their Spark Connect endpoints on one port.", "",
        {{"listen", "HOST:PORT", "127.0.0.1:8443", "where the workspace listens; port 0 picks a free one", true},
         home_option(),
+        {"database", "URL", "", "PostgreSQL for the workspace's metadata, postgresql://USER@HOST/DATABASE (default: workspace.db in the home); never with a password on the command line", true, 0, false, true},
+        {"database-file", "FILE", "", "a file with that URL, which others cannot read", true},
+        {"standby", "", "", "wait while another server has this database (or home), and take over when it is gone"},
         {"tls-cert", "FILE", "", "certificate chain (PEM): TLS", true},
         {"tls-key", "FILE", "", "its private key (PEM)", true},
         {"admin", "NAME", "admin@localhost", "the user that is made in an empty home", true},
@@ -87,7 +90,8 @@ int run_config(const Arguments& arguments) {
     for (const auto& option : command.options) {
       if (!option.setting) continue;
       const Setting& s = settings.all().find(option.name)->second;
-      std::printf("%s = \"%s\"  # %s\n", std::string(option.name).c_str(), s.value.c_str(), s.origin.c_str());
+      bool hide = option.secret && !s.value.empty();
+      std::printf("%s = \"%s\"  # %s\n", std::string(option.name).c_str(), hide ? "(not shown)" : s.value.c_str(), s.origin.c_str());
     }
     std::puts("");
   }

@@ -30,8 +30,10 @@
 #include "secrets/families.h"
 #include "server/azure_rooms.h"
 #include "server/command.h"
+#include "server/database_option.h"
 #include "server/own_account.h"
 #include "server/pid_file.h"
+#include "server/server_lease.h"
 #include "server/signals.h"
 #include "server/sql_functions.h"
 #include "server/workspace_files.h"
@@ -46,6 +48,38 @@ namespace {
 constexpr auto kGrace = std::chrono::seconds(10);
 constexpr int64_t kContextTokenSeconds = 30 * 24 * 3600;   // revoked with its context; this is for those that a crash left
 constexpr size_t kMaxLibrary = 256 << 20;
+
+// This process is the server of its home and of its database. With --standby it waits for that; nullopt: it was told to end meanwhile.
+struct Turn {
+  std::unique_ptr<PidFile> pid_file;
+  std::unique_ptr<Metadata> metadata;
+  std::unique_ptr<ServerLease> lease;   // of a database that others reach too
+};
+
+std::optional<Turn> take_turn(const Settings& settings, const std::string& home, SignalWait& signals, const std::function<void()>& lost) {
+  const std::string database = database_of(settings, home);
+  std::string waits_for;
+  for (Turn turn;;) {
+    std::optional<std::string> other;
+    try {
+      if (!turn.pid_file) turn.pid_file = std::make_unique<PidFile>(home + "/server.pid");
+    } catch (const CommandError& e) {
+      if (!settings.on("standby")) throw;
+      other = e.what();
+    }
+    if (!other) {
+      if (!turn.metadata) turn.metadata = std::make_unique<Metadata>(database);
+      if (!turn.metadata->is_remote()) return turn;
+      if (!turn.lease) turn.lease = std::make_unique<ServerLease>(*turn.metadata, home, lost);
+      other = turn.lease->try_take();
+      if (!other) return turn;
+      if (!settings.on("standby")) throw CommandError("this database is in use by " + *other + ": one server at a time; --standby waits for it");
+    }
+    if (*other != waits_for) log::info("server_standby", {{"for", *other}});
+    waits_for = *other;
+    if (!signals.wait_for(std::chrono::seconds(1)).empty()) return std::nullopt;
+  }
+}
 
 // Where code on clusters finds this workspace.
 struct Inside {
@@ -75,12 +109,14 @@ void create_admin(const std::string& home, const std::string& name, identity::Di
 
 // The number by which clients tell workspaces apart; stays with the home.
 std::string workspace_id(Metadata& metadata) {
-  static constexpr const char* kSteps[] = {"CREATE TABLE workspace (id INTEGER NOT NULL); INSERT INTO workspace VALUES (abs(random()) % 9000000000000000 + 1000000000000000);"};
+  static constexpr const char* kSteps[] = {"CREATE TABLE workspace (id INTEGER NOT NULL);"};
   metadata.migrate("server", kSteps);
-  auto db = metadata.lease();
-  SqliteStatement query(*db, "SELECT id FROM workspace");
-  query.step();
-  return query.text(0);
+  return metadata.transact("server", [](Connection& db) {
+    if (auto id = Statement(db, "SELECT id FROM workspace").returned()) return std::to_string(*id);
+    int64_t id = static_cast<int64_t>(std::stoull(random_hex(7), nullptr, 16) % 9'000'000'000'000'000) + 1'000'000'000'000'000;
+    Statement(db, "INSERT INTO workspace VALUES (?)").bind(id).run();
+    return std::to_string(id);
+  });
 }
 
 // Who the workspace is to key vaults elsewhere. The secret comes from a file: it must not show in the list of processes.
@@ -159,11 +195,16 @@ int run_server(const Arguments& arguments) {
   fs::create_directories(home + "/logs", ec);
   if (!ec) fs::create_directories(home + "/dbfs", ec);
   if (ec) throw CommandError("cannot write to the home " + home + ": " + ec.message());
-  PidFile pid_file(home + "/server.pid");
   log::open_file(home + "/logs/server.log");
+  std::atomic<bool> lost{false};
+  auto turn = take_turn(settings, home, signals, [&] {
+    lost = true;
+    signals.cancel();
+  });
+  if (!turn) return 0;
 
   // From the floor up; the listener is the last to come and the first to go.
-  Metadata metadata(home + "/workspace.db");
+  Metadata& metadata = *turn->metadata;
   const std::string workspace = workspace_id(metadata);
   identity::Directory directory(metadata);
   identity::Credentials credentials(metadata);
@@ -205,6 +246,14 @@ int run_server(const Arguments& arguments) {
     for (auto& m : all) own_account.complete(&m);
     return all;
   };
+  // Of what has ended: that must go on, also while the database is away. The token ends with its lifetime.
+  auto revoke = [&](const std::string& token_id) {
+    try {
+      credentials.revoke(token_id);
+    } catch (const DatabaseError& e) {
+      log::warn("token_not_revoked", {{"token", token_id}, {"error", e.what()}});
+    }
+  };
   clusters::Supervisor supervisor(cluster_store, {arguments.program, home, resolve, [&](const std::string& id) { return environments.python(id); }, [&] {
     nlohmann::json news = {{"version", mounts.version()}, {"mounts", nlohmann::json::array()}};
     for (const auto& m : current_mounts()) news["mounts"].push_back({{"path", m.path}, {"source", m.source}, {"settings", m.settings}});
@@ -213,7 +262,7 @@ int run_server(const Arguments& arguments) {
     std::string token;
     *token_id = credentials.create_token(cluster.creator, cluster.creator, "cluster " + cluster.id, kContextTokenSeconds, identity::Credentials::Use::kOAuth, &token).id;
     return Variables{{"DATABRICKS_HOST", "http://127.0.0.1:" + std::to_string(inside.port)}, {"DATABRICKS_TOKEN", token}, {"PYTHONPATH", packages}};
-  }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
+  }, revoke});
   std::mutex mounts_mu;   // of two changes the later one is the last that is set
   mounts.on_change([&] {  // here for the dbfs API, and on the clusters
     {
@@ -230,7 +279,7 @@ int run_server(const Arguments& arguments) {
     return nlohmann::json{{"host", "http://127.0.0.1:" + port}, {"token", token},
                           {"remote", "sc://localhost:" + port + "/;token=" + token + ";x-databricks-cluster-id=" + cluster},
                           {"facts", {{"user", caller.name}, {"user_id", std::to_string(caller.id)}, {"org_id", workspace}, {"cluster_id", cluster}}}};
-  }, [&](const std::string& token_id) { credentials.revoke(token_id); }});
+  }, revoke});
 
   // The metastore of this workspace, which its clusters share. Its id is made of the workspace's.
   catalog::Catalog catalog(home + "/tarn.db", home + "/warehouse");
@@ -321,7 +370,8 @@ int run_server(const Arguments& arguments) {
   supervisor.resume();
 
   std::string address = (options.tls_certificate.empty() ? "http://" : "https://") + options.host + ":" + std::to_string(listener->port());
-  pid_file.publish(address);
+  turn->pid_file->publish(address);
+  if (turn->lease) turn->lease->publish(address);
   log::info("server_ready", {{"address", address}, {"home", home}, {"version", TARN_VERSION}});
   std::printf("tarn server ready %s\n", address.c_str());
   std::fflush(stdout);
@@ -335,6 +385,7 @@ int run_server(const Arguments& arguments) {
   libraries.stop();
   supervisor.stop();
   log::info("server_stopped");
+  if (lost) throw CommandError("another server has taken this database over");
   return 0;
 }
 

@@ -39,10 +39,13 @@ void SignalWait::watch_children() {
   ::signalfd(signals_, &set, 0);
 }
 
-std::string SignalWait::wait() {
+std::string SignalWait::wait() { return wait_for(std::chrono::milliseconds(-1)); }
+
+std::string SignalWait::wait_for(std::chrono::milliseconds time) {
   for (;;) {
     pollfd fds[2] = {{signals_, POLLIN, 0}, {cancelled_, POLLIN, 0}};
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) return "";
+    int ready = ::poll(fds, 2, static_cast<int>(time.count()));
+    if (ready == 0 || (ready < 0 && errno != EINTR)) return "";
     if (fds[1].revents) return "";
     signalfd_siginfo info;
     if (::read(signals_, &info, sizeof info) != sizeof info) continue;

@@ -1,5 +1,6 @@
 #pragma once
 // SIGTERM and SIGINT as something to wait for.
+#include <chrono>
 #include <string>
 
 namespace tarn::server {
@@ -11,6 +12,8 @@ class SignalWait {
   ~SignalWait();
   // Waits for the next signal and names it; "" after cancel(). Children that ended come as "SIGCHLD" if watch_children() was called.
   std::string wait();
+  // As wait(), for this long at most; "" if none came.
+  std::string wait_for(std::chrono::milliseconds time);
   void cancel();
   void watch_children();
 

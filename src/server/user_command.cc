@@ -8,6 +8,7 @@
 
 #include "identity/families.h"
 #include "server/command.h"
+#include "server/database_option.h"
 
 namespace tarn::server {
 namespace {
@@ -58,9 +59,13 @@ int run_user(const Arguments& arguments) {
   const auto& words = arguments.words;
   if (words.empty() || words[0] != "password") throw UsageError("expected: tarn user password NAME");
   if (words.size() != 2) throw UsageError(words.size() < 2 ? "whose password? tarn user password NAME" : "the password is read from the terminal or standard input, never from the command line");
-  std::string file = home_of(arguments.settings) + "/workspace.db";
-  if (!std::filesystem::exists(file)) throw CommandError("there is no workspace in this home yet: `tarn server` makes it");
-  Metadata metadata(file);
+  const std::string home = home_of(arguments.settings);
+  Settings server;   // what the workspace of this home is started with, flags aside
+  server.set("home", {home, "flag"});
+  complete(*find_command("server"), &server);
+  const std::string database = database_of(server, home);
+  if (!is_database_url(database) && !std::filesystem::exists(database)) throw CommandError("there is no workspace in this home yet: `tarn server` makes it");
+  Metadata metadata(database);
   identity::Directory directory(metadata);
   identity::Passwords passwords(metadata);
   identity::WebSessions sessions(metadata, {});

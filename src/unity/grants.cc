@@ -12,6 +12,7 @@ constexpr const char* kSteps[] = {
          kind TEXT NOT NULL, name TEXT NOT NULL, principal INTEGER NOT NULL REFERENCES principals (id) ON DELETE CASCADE, privilege TEXT NOT NULL,
          PRIMARY KEY (kind, name, principal, privilege)) WITHOUT ROWID;)",
 };
+constexpr std::string_view kLock = "unity.grants";
 constexpr std::string_view kPrivileges[] = {
     "ALL_PRIVILEGES", "APPLY_TAG", "BROWSE", "CREATE_CATALOG", "CREATE_EXTERNAL_LOCATION", "CREATE_EXTERNAL_TABLE", "CREATE_EXTERNAL_VOLUME", "CREATE_FUNCTION",
     "CREATE_MANAGED_STORAGE", "CREATE_MATERIALIZED_VIEW", "CREATE_MODEL", "CREATE_SCHEMA", "CREATE_STORAGE_CREDENTIAL", "CREATE_TABLE", "CREATE_VOLUME", "EXECUTE",
@@ -36,7 +37,7 @@ Grants::Grants(Metadata& metadata, identity::Directory& directory) : metadata_(m
 
 std::map<int64_t, std::set<std::string>> Grants::direct(const Securable& s) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT principal, privilege FROM grants WHERE kind = ? AND name = ?");
+  Statement query(*db, "SELECT principal, privilege FROM grants WHERE kind = ? AND name = ?");
   query.bind(s.kind).bind(lower_ascii(s.name));
   std::map<int64_t, std::set<std::string>> out;
   while (query.step()) out[query.integer(0)].insert(query.text(1));
@@ -44,27 +45,33 @@ std::map<int64_t, std::set<std::string>> Grants::direct(const Securable& s) cons
 }
 
 void Grants::change(const Securable& s, int64_t principal, const std::set<std::string>& add, const std::set<std::string>& remove) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  for (const auto& p : remove) {
-    SqliteStatement(*db, "DELETE FROM grants WHERE kind = ? AND name = ? AND principal = ? AND privilege = ?").bind(s.kind).bind(lower_ascii(s.name)).bind(principal).bind(p).run();
-  }
-  for (const auto& p : add) {
-    SqliteStatement(*db, "INSERT INTO grants VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING").bind(s.kind).bind(lower_ascii(s.name)).bind(principal).bind(p).run();
-  }
-  transaction.commit();
+  metadata_.transact(kLock, [&](Connection& db) {
+    for (const auto& p : remove) {
+      Statement(db, "DELETE FROM grants WHERE kind = ? AND name = ? AND principal = ? AND privilege = ?").bind(s.kind).bind(lower_ascii(s.name)).bind(principal).bind(p).run();
+    }
+    for (const auto& p : add) {
+      Statement(db, "INSERT INTO grants VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING").bind(s.kind).bind(lower_ascii(s.name)).bind(principal).bind(p).run();
+    }
+  });
 }
 
 void Grants::forget(const Securable& s) {
   auto db = metadata_.lease();
   std::string name = lower_ascii(s.name);
-  SqliteStatement(*db, "DELETE FROM grants WHERE (kind = ? AND name = ?) OR (kind <> 'metastore' AND substr(name, 1, length(?)) = ?)")
+  Statement(*db, "DELETE FROM grants WHERE (kind = ? AND name = ?) OR (kind <> 'metastore' AND substr(name, 1, length(?)) = ?)")
       .bind(s.kind).bind(name).bind(name + ".").bind(name + ".").run();
 }
 
 void Grants::rename(const Securable& from, const Securable& to) {
-  auto db = metadata_.lease();
-  SqliteStatement(*db, "UPDATE OR REPLACE grants SET name = ? WHERE kind = ? AND name = ?").bind(lower_ascii(to.name)).bind(from.kind).bind(lower_ascii(from.name)).run();
+  std::string before = lower_ascii(from.name), after = lower_ascii(to.name);
+  if (before == after) return;
+  metadata_.transact(kLock, [&](Connection& db) {
+    // What was left under the new name by another object.
+    Statement(db, "DELETE FROM grants WHERE kind = ? AND name = ? AND EXISTS (SELECT 1 FROM grants b WHERE b.kind = grants.kind AND b.name = ? "
+                  "AND b.principal = grants.principal AND b.privilege = grants.privilege)")
+        .bind(from.kind).bind(after).bind(before).run();
+    Statement(db, "UPDATE grants SET name = ? WHERE kind = ? AND name = ?").bind(after).bind(from.kind).bind(before).run();
+  });
 }
 
 bool Grants::owns(const http::Principal& caller, const std::vector<std::string>& owners) const {
@@ -99,7 +106,7 @@ bool Grants::sees(const http::Principal& caller, const Securable& s, const std::
   }
   auto db = metadata_.lease();
   std::string below = lower_ascii(s.name) + ".";
-  SqliteStatement query(*db, "SELECT DISTINCT principal FROM grants WHERE kind <> 'metastore' AND substr(name, 1, length(?)) = ?");
+  Statement query(*db, "SELECT DISTINCT principal FROM grants WHERE kind <> 'metastore' AND substr(name, 1, length(?)) = ?");
   query.bind(below).bind(below);
   while (query.step()) {
     if (caller.is(query.integer(0))) return true;

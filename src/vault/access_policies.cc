@@ -20,7 +20,7 @@ AccessPolicies::AccessPolicies(Metadata& metadata, std::string vault) : metadata
 
 std::vector<std::pair<int64_t, std::vector<std::string>>> AccessPolicies::all() const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, "SELECT principal, permission FROM key_vault_policies WHERE vault = ? ORDER BY principal, permission");
+  Statement q(*db, "SELECT principal, permission FROM key_vault_policies WHERE vault = ? ORDER BY principal, permission");
   q.bind(vault_);
   std::vector<std::pair<int64_t, std::vector<std::string>>> out;
   while (q.step()) {
@@ -38,18 +38,17 @@ std::vector<std::string> AccessPolicies::of(int64_t principal) const {
 }
 
 void AccessPolicies::replace(int64_t principal, const std::vector<std::string>& permissions) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  SqliteStatement(*db, "DELETE FROM key_vault_policies WHERE vault = ? AND principal = ?").bind(vault_).bind(principal).run();
-  for (const auto& p : permissions) {
-    SqliteStatement(*db, "INSERT INTO key_vault_policies VALUES (?, ?, ?) ON CONFLICT DO NOTHING").bind(vault_).bind(principal).bind(p).run();
-  }
-  transaction.commit();
+  metadata_.transact("vault.policies", [&](Connection& db) {
+    Statement(db, "DELETE FROM key_vault_policies WHERE vault = ? AND principal = ?").bind(vault_).bind(principal).run();
+    for (const auto& p : permissions) {
+      Statement(db, "INSERT INTO key_vault_policies VALUES (?, ?, ?) ON CONFLICT DO NOTHING").bind(vault_).bind(principal).bind(p).run();
+    }
+  });
 }
 
 bool AccessPolicies::allows(const http::Principal& caller, std::string_view permission) const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, "SELECT principal FROM key_vault_policies WHERE vault = ? AND permission = ?");
+  Statement q(*db, "SELECT principal FROM key_vault_policies WHERE vault = ? AND permission = ?");
   q.bind(vault_).bind(permission);
   while (q.step()) {
     if (caller.is(q.integer(0))) return true;

@@ -9,18 +9,19 @@ using nlohmann::json;
 
 constexpr const char* kSteps[] = {
     R"(CREATE TABLE key_vault_secrets (
-         id INTEGER PRIMARY KEY, vault TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE, deleted INTEGER, purge INTEGER, UNIQUE (vault, name));
+         id INTEGER PRIMARY KEY AUTOINCREMENT, vault TEXT NOT NULL, name TEXT NOT NULL, deleted INTEGER, purge INTEGER);
        CREATE TABLE key_vault_versions (
          row INTEGER PRIMARY KEY AUTOINCREMENT, secret INTEGER NOT NULL REFERENCES key_vault_secrets (id) ON DELETE CASCADE, version TEXT NOT NULL,
          sealed BLOB NOT NULL, content_type TEXT NOT NULL, tags TEXT NOT NULL, enabled INTEGER NOT NULL, not_before INTEGER, expires INTEGER,
          created INTEGER NOT NULL, updated INTEGER NOT NULL, UNIQUE (secret, version));)",
+    "CREATE UNIQUE INDEX key_vault_secrets_name ON key_vault_secrets (vault, lower(name))",
 };
 
 constexpr const char* kColumns = "SELECT v.row, s.name, v.version, v.sealed, v.content_type, v.tags, v.enabled, v.not_before, v.expires, v.created, v.updated, "
                                  "s.deleted, s.purge FROM key_vault_versions v JOIN key_vault_secrets s ON s.id = v.secret ";
 constexpr const char* kIsLatest = "v.row = (SELECT max(row) FROM key_vault_versions WHERE secret = s.id) ";
 
-SecretVersion read(const SqliteStatement& q) {
+SecretVersion read(const Statement& q) {
   SecretVersion s;
   s.row = q.integer(0);
   s.name = q.text(1);
@@ -35,7 +36,17 @@ SecretVersion read(const SqliteStatement& q) {
   return s;
 }
 
-void bind_optional(SqliteStatement& q, const std::optional<int64_t>& v) { v ? q.bind(*v) : q.bind_null(); }
+void bind_optional(Statement& q, const std::optional<int64_t>& v) { v ? q.bind(*v) : q.bind_null(); }
+
+// The number of its row.
+int64_t insert_version(Connection& db, int64_t secret, const SecretVersion& s, const std::string& sealed) {
+  Statement insert(db, "INSERT INTO key_vault_versions (secret, version, sealed, content_type, tags, enabled, not_before, expires, created, updated) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING row");
+  insert.bind(secret).bind(s.version).bind_blob(sealed).bind(s.content_type).bind(json(s.tags).dump()).bind(s.enabled ? 1 : 0);
+  bind_optional(insert, s.not_before);
+  bind_optional(insert, s.expires);
+  return insert.bind(s.created).bind(s.updated).returned().value();
+}
 
 }  // namespace
 
@@ -47,44 +58,36 @@ std::string SecretStore::sealed_name(const std::string& name, const std::string&
   return "key vault/" + lower_ascii(vault_) + "/" + lower_ascii(name) + "/" + version;
 }
 
-void SecretStore::sweep(SqliteConnection& db) const {
-  SqliteStatement(db, "DELETE FROM key_vault_secrets WHERE purge IS NOT NULL AND purge < ?").bind(now_ms() / 1000).run();
+void SecretStore::sweep(Connection& db) const {
+  Statement(db, "DELETE FROM key_vault_secrets WHERE purge IS NOT NULL AND purge < ?").bind(now_ms() / 1000).run();
 }
 
 State SecretStore::state(const std::string& name) const {
   auto db = metadata_.lease();
   sweep(*db);
-  SqliteStatement q(*db, "SELECT deleted FROM key_vault_secrets WHERE vault = ? AND name = ?");
-  if (!q.bind(vault_).bind(name).step()) return State::kNone;
+  Statement q(*db, "SELECT deleted FROM key_vault_secrets WHERE vault = ? AND lower(name) = ?");
+  if (!q.bind(vault_).bind(lower_ascii(name)).step()) return State::kNone;
   return q.is_null(0) ? State::kActive : State::kDeleted;
 }
 
 SecretVersion SecretStore::set(SecretVersion s) {
   s.version = random_hex(16);
   s.created = s.updated = now_ms() / 1000;
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  SqliteStatement(*db, "INSERT INTO key_vault_secrets (vault, name) VALUES (?, ?) ON CONFLICT DO NOTHING").bind(vault_).bind(s.name).run();
-  SqliteStatement id(*db, "SELECT id, name FROM key_vault_secrets WHERE vault = ? AND name = ? AND deleted IS NULL");
-  if (!id.bind(vault_).bind(s.name).step()) throw std::runtime_error("the secret was deleted meanwhile");
-  s.name = id.text(1);   // as it was first written
-  SqliteStatement insert(*db, "INSERT INTO key_vault_versions (secret, version, sealed, content_type, tags, enabled, not_before, expires, created, updated) "
-                              "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  insert.bind(id.integer(0)).bind(s.version).bind_blob(key_.seal(s.value, sealed_name(s.name, s.version))).bind(s.content_type).bind(json(s.tags).dump())
-      .bind(s.enabled ? 1 : 0);
-  bind_optional(insert, s.not_before);
-  bind_optional(insert, s.expires);
-  insert.bind(s.created).bind(s.updated).run();
-  s.row = db->last_insert_id();
-  transaction.commit();
+  metadata_.transact("vault", [&](Connection& db) {
+    Statement(db, "INSERT INTO key_vault_secrets (vault, name) VALUES (?, ?) ON CONFLICT DO NOTHING").bind(vault_).bind(s.name).run();
+    Statement id(db, "SELECT id, name FROM key_vault_secrets WHERE vault = ? AND lower(name) = ? AND deleted IS NULL");
+    if (!id.bind(vault_).bind(lower_ascii(s.name)).step()) throw std::runtime_error("the secret was deleted meanwhile");
+    s.name = id.text(1);   // as it was first written
+    s.row = insert_version(db, id.integer(0), s, key_.seal(s.value, sealed_name(s.name, s.version)));
+  });
   return s;
 }
 
 std::optional<SecretVersion> SecretStore::get(const std::string& name, const std::string& version, bool with_value) const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL AND (? = '' OR v.version = ?) ORDER BY v.row DESC LIMIT 1");
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND lower(s.name) = ? AND s.deleted IS NULL AND (? = '' OR v.version = ?) ORDER BY v.row DESC LIMIT 1");
   std::string wanted = lower_ascii(version);
-  if (!q.bind(vault_).bind(name).bind(wanted).bind(wanted).step()) return std::nullopt;
+  if (!q.bind(vault_).bind(lower_ascii(name)).bind(wanted).bind(wanted).step()) return std::nullopt;
   SecretVersion s = read(q);
   if (with_value) {
     auto value = key_.open(q.text(3), sealed_name(s.name, s.version));
@@ -96,7 +99,7 @@ std::optional<SecretVersion> SecretStore::get(const std::string& name, const std
 
 void SecretStore::update(const SecretVersion& s) {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, "UPDATE key_vault_versions SET content_type = ?, tags = ?, enabled = ?, not_before = ?, expires = ?, updated = ? WHERE row = ?");
+  Statement q(*db, "UPDATE key_vault_versions SET content_type = ?, tags = ?, enabled = ?, not_before = ?, expires = ?, updated = ? WHERE row = ?");
   q.bind(s.content_type).bind(json(s.tags).dump()).bind(s.enabled ? 1 : 0);
   bind_optional(q, s.not_before);
   bind_optional(q, s.expires);
@@ -105,8 +108,8 @@ void SecretStore::update(const SecretVersion& s) {
 
 std::vector<SecretVersion> SecretStore::versions(const std::string& name, const std::string& after, size_t limit) const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL AND v.version > ? ORDER BY v.version LIMIT ?");
-  q.bind(vault_).bind(name).bind(after).bind(static_cast<int64_t>(limit));
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND lower(s.name) = ? AND s.deleted IS NULL AND v.version > ? ORDER BY v.version LIMIT ?");
+  q.bind(vault_).bind(lower_ascii(name)).bind(after).bind(static_cast<int64_t>(limit));
   std::vector<SecretVersion> out;
   while (q.step()) out.push_back(read(q));
   return out;
@@ -114,8 +117,8 @@ std::vector<SecretVersion> SecretStore::versions(const std::string& name, const 
 
 std::vector<SecretVersion> SecretStore::latest(const std::string& after, size_t limit) const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.deleted IS NULL AND s.name > ? AND " + kIsLatest + "ORDER BY s.name LIMIT ?");
-  q.bind(vault_).bind(after).bind(static_cast<int64_t>(limit));
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.deleted IS NULL AND lower(s.name) > ? AND " + kIsLatest + "ORDER BY lower(s.name) LIMIT ?");
+  q.bind(vault_).bind(lower_ascii(after)).bind(static_cast<int64_t>(limit));
   std::vector<SecretVersion> out;
   while (q.step()) out.push_back(read(q));
   return out;
@@ -125,8 +128,8 @@ std::optional<DeletedSecret> SecretStore::remove(const std::string& name) {
   int64_t now = now_ms() / 1000;
   {
     auto db = metadata_.lease();
-    SqliteStatement(*db, "UPDATE key_vault_secrets SET deleted = ?, purge = ? WHERE vault = ? AND name = ? AND deleted IS NULL")
-        .bind(now).bind(static_cast<int64_t>(now + kRecoverableDays * 86400)).bind(vault_).bind(name).run();
+    Statement(*db, "UPDATE key_vault_secrets SET deleted = ?, purge = ? WHERE vault = ? AND lower(name) = ? AND deleted IS NULL")
+        .bind(now).bind(static_cast<int64_t>(now + kRecoverableDays * 86400)).bind(vault_).bind(lower_ascii(name)).run();
     if (db->changes() == 0) return std::nullopt;
   }
   return deleted(name);
@@ -135,16 +138,16 @@ std::optional<DeletedSecret> SecretStore::remove(const std::string& name) {
 std::optional<DeletedSecret> SecretStore::deleted(const std::string& name) const {
   auto db = metadata_.lease();
   sweep(*db);
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NOT NULL AND " + kIsLatest);
-  if (!q.bind(vault_).bind(name).step()) return std::nullopt;
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND lower(s.name) = ? AND s.deleted IS NOT NULL AND " + kIsLatest);
+  if (!q.bind(vault_).bind(lower_ascii(name)).step()) return std::nullopt;
   return DeletedSecret{read(q), q.integer(11), q.integer(12)};
 }
 
 std::vector<DeletedSecret> SecretStore::all_deleted(const std::string& after, size_t limit) const {
   auto db = metadata_.lease();
   sweep(*db);
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.deleted IS NOT NULL AND s.name > ? AND " + kIsLatest + "ORDER BY s.name LIMIT ?");
-  q.bind(vault_).bind(after).bind(static_cast<int64_t>(limit));
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.deleted IS NOT NULL AND lower(s.name) > ? AND " + kIsLatest + "ORDER BY lower(s.name) LIMIT ?");
+  q.bind(vault_).bind(lower_ascii(after)).bind(static_cast<int64_t>(limit));
   std::vector<DeletedSecret> out;
   while (q.step()) out.push_back({read(q), q.integer(11), q.integer(12)});
   return out;
@@ -152,20 +155,20 @@ std::vector<DeletedSecret> SecretStore::all_deleted(const std::string& after, si
 
 bool SecretStore::recover(const std::string& name) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "UPDATE key_vault_secrets SET deleted = NULL, purge = NULL WHERE vault = ? AND name = ? AND deleted IS NOT NULL").bind(vault_).bind(name).run();
+  Statement(*db, "UPDATE key_vault_secrets SET deleted = NULL, purge = NULL WHERE vault = ? AND lower(name) = ? AND deleted IS NOT NULL").bind(vault_).bind(lower_ascii(name)).run();
   return db->changes() > 0;
 }
 
 bool SecretStore::purge(const std::string& name) {
   auto db = metadata_.lease();
-  SqliteStatement(*db, "DELETE FROM key_vault_secrets WHERE vault = ? AND name = ? AND deleted IS NOT NULL").bind(vault_).bind(name).run();
+  Statement(*db, "DELETE FROM key_vault_secrets WHERE vault = ? AND lower(name) = ? AND deleted IS NOT NULL").bind(vault_).bind(lower_ascii(name)).run();
   return db->changes() > 0;
 }
 
 std::optional<std::string> SecretStore::backup(const std::string& name) const {
   auto db = metadata_.lease();
-  SqliteStatement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL ORDER BY v.row");
-  q.bind(vault_).bind(name);
+  Statement q(*db, std::string(kColumns) + "WHERE s.vault = ? AND lower(s.name) = ? AND s.deleted IS NULL ORDER BY v.row");
+  q.bind(vault_).bind(lower_ascii(name));
   json all = json::array();
   std::string spelled;
   while (q.step()) {
@@ -187,24 +190,24 @@ SecretStore::Restored SecretStore::restore(std::string_view sealed, SecretVersio
   if (!text) return Restored::kNotOurs;
   json j = json::parse(*text);
   std::string name = j["name"].get<std::string>();
-  {
-    auto db = metadata_.lease();
-    SqliteTransaction transaction(*db);
-    SqliteStatement(*db, "INSERT INTO key_vault_secrets (vault, name) VALUES (?, ?) ON CONFLICT DO NOTHING").bind(vault_).bind(name).run();
-    if (db->changes() == 0) return Restored::kNameTaken;
-    int64_t id = db->last_insert_id();
+  bool free = metadata_.transact("vault", [&](Connection& db) {
+    auto id = Statement(db, "INSERT INTO key_vault_secrets (vault, name) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id").bind(vault_).bind(name).returned();
+    if (!id) return false;
     for (const auto& v : j["versions"]) {
-      std::string version = v["version"].get<std::string>();
-      SqliteStatement insert(*db, "INSERT INTO key_vault_versions (secret, version, sealed, content_type, tags, enabled, not_before, expires, created, updated) "
-                                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-      insert.bind(id).bind(version).bind_blob(key_.seal(base64_decode(v["value"].get<std::string>()).value_or(""), sealed_name(name, version)))
-          .bind(v["type"].get<std::string>()).bind(v["tags"].dump()).bind(v["enabled"].get<bool>() ? 1 : 0);
-      bind_optional(insert, v.contains("nbf") ? std::optional(v["nbf"].get<int64_t>()) : std::nullopt);
-      bind_optional(insert, v.contains("exp") ? std::optional(v["exp"].get<int64_t>()) : std::nullopt);
-      insert.bind(v["created"].get<int64_t>()).bind(v["updated"].get<int64_t>()).run();
+      SecretVersion s;
+      s.version = v["version"].get<std::string>();
+      s.content_type = v["type"].get<std::string>();
+      s.tags = v["tags"].get<std::map<std::string, std::string>>();
+      s.enabled = v["enabled"].get<bool>();
+      if (v.contains("nbf")) s.not_before = v["nbf"].get<int64_t>();
+      if (v.contains("exp")) s.expires = v["exp"].get<int64_t>();
+      s.created = v["created"].get<int64_t>();
+      s.updated = v["updated"].get<int64_t>();
+      insert_version(db, *id, s, key_.seal(base64_decode(v["value"].get<std::string>()).value_or(""), sealed_name(name, s.version)));
     }
-    transaction.commit();
-  }
+    return true;
+  });
+  if (!free) return Restored::kNameTaken;
   *latest = *get(name, "", false);
   return Restored::kDone;
 }

@@ -58,7 +58,7 @@ class SecretStore {
 
  private:
   std::string sealed_name(const std::string& name, const std::string& version) const;
-  void sweep(SqliteConnection& db) const;
+  void sweep(Connection& db) const;
   Metadata& metadata_;
   const secrets::MasterKey& key_;
   std::string vault_;

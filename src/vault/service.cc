@@ -161,8 +161,10 @@ http::Response Service::handle(http::Request& request) {
     }
   } catch (const std::exception& e) {
     log::error("vault_request_failed", {{"request", request.id}, {"error", e.what()}});
-    code = "InternalError";
-    response = reply({{"error", {{"code", code}, {"message", "An internal error occurred. Request id: " + request.id}}}}, 500);
+    auto* database = dynamic_cast<const DatabaseError*>(&e);
+    bool away = database && database->is_unavailable();
+    code = away ? "ServiceUnavailable" : "InternalError";
+    response = reply({{"error", {{"code", code}, {"message", "An internal error occurred. Request id: " + request.id}}}}, away ? 503 : 500);
   }
   response.headers.set("x-ms-request-id", request.id);
   response.headers.set("x-ms-keyvault-service-version", "tarn");

@@ -15,7 +15,7 @@ constexpr const char* kSteps[] = {
 };
 
 std::string sealed_name(const std::string& path) { return "mount" + path; }
-MountInfo read(SqliteStatement& r) { return {r.text(0), r.text(1), r.text(2), r.integer(3), r.integer(4)}; }
+MountInfo read(Statement& r) { return {r.text(0), r.text(1), r.text(2), r.integer(3), r.integer(4)}; }
 constexpr const char* kColumns = "SELECT path, source, encryption_type, creator, created_ms FROM mounts ";
 
 }  // namespace
@@ -24,7 +24,7 @@ Mounts::Mounts(Metadata& metadata, const secrets::Vault& vault) : metadata_(meta
 
 std::vector<MountInfo> Mounts::list() const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "ORDER BY path");
+  Statement query(*db, std::string(kColumns) + "ORDER BY path");
   std::vector<MountInfo> out;
   while (query.step()) out.push_back(read(query));
   return out;
@@ -32,7 +32,7 @@ std::vector<MountInfo> Mounts::list() const {
 
 std::optional<MountInfo> Mounts::find(const std::string& path) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "WHERE path = ?");
+  Statement query(*db, std::string(kColumns) + "WHERE path = ?");
   if (!query.bind(path).step()) return std::nullopt;
   return read(query);
 }
@@ -52,7 +52,7 @@ bool Mounts::put(const MountInfo& m, const std::map<std::string, std::string>& s
     sql += update ? "UPDATE SET source = excluded.source, encryption_type = excluded.encryption_type, sealed = excluded.sealed, creator = excluded.creator, "
                     "created_ms = excluded.created_ms"
                   : "NOTHING";
-    SqliteStatement(*db, sql).bind(m.path).bind(m.source).bind(m.encryption_type).bind_blob(vault_.seal(nlohmann::json(settings).dump(), sealed_name(m.path)))
+    Statement(*db, sql).bind(m.path).bind(m.source).bind(m.encryption_type).bind_blob(vault_.seal(nlohmann::json(settings).dump(), sealed_name(m.path)))
         .bind(m.creator).bind(m.created_ms).run();
     if (db->changes() == 0) return false;
   }
@@ -64,7 +64,7 @@ bool Mounts::put(const MountInfo& m, const std::map<std::string, std::string>& s
 bool Mounts::remove(const std::string& path) {
   {
     auto db = metadata_.lease();
-    SqliteStatement(*db, "DELETE FROM mounts WHERE path = ?").bind(path).run();
+    Statement(*db, "DELETE FROM mounts WHERE path = ?").bind(path).run();
     if (db->changes() == 0) return false;
   }
   ++version_;
@@ -75,7 +75,7 @@ bool Mounts::remove(const std::string& path) {
 std::vector<storage::Mount> Mounts::opened() const {
   std::vector<storage::Mount> out;
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT path, source, sealed FROM mounts ORDER BY path");
+  Statement query(*db, "SELECT path, source, sealed FROM mounts ORDER BY path");
   while (query.step()) {
     storage::Mount m{query.text(0), query.text(1), {}};
     auto settings = vault_.open(query.text(2), sealed_name(m.path));

@@ -14,11 +14,11 @@ constexpr const char* kSteps[] = {
          language TEXT NOT NULL, size INTEGER NOT NULL, created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL, UNIQUE (parent, name));
        CREATE TABLE contents (object INTEGER PRIMARY KEY REFERENCES objects (id), content BLOB NOT NULL);)",
 };
-constexpr int64_t kRoot = 1;
+constexpr std::string_view kLock = "workspace.objects";   // a path names one object, and its folders are there
 constexpr const char* kStandard[] = {"/Shared", "/Users", "/Repos"};
 constexpr std::string_view kColumns = "SELECT id, parent, name, kind, language, size, created_ms, modified_ms FROM objects ";
 
-Object read(SqliteStatement& r) {
+Object read(Statement& r) {
   Object o;
   o.id = r.integer(0);
   o.parent = r.integer(1);
@@ -33,15 +33,15 @@ Object read(SqliteStatement& r) {
 
 std::string below(const std::string& folder, const std::string& name) { return folder == "/" ? "/" + name : folder + "/" + name; }
 
-std::optional<Object> child(SqliteConnection& db, const Object& parent, std::string_view name) {
-  SqliteStatement query(db, std::string(kColumns) + "WHERE parent = ? AND name = ?");
+std::optional<Object> child(Connection& db, const Object& parent, std::string_view name) {
+  Statement query(db, std::string(kColumns) + "WHERE parent = ? AND name = ?");
   if (!query.bind(parent.id).bind(name).step()) return std::nullopt;
   Object o = read(query);
   o.path = below(parent.path, o.name);
   return o;
 }
 
-Object insert(SqliteConnection& db, const Object* parent, const std::string& name, ObjectKind kind, const std::string& language, int64_t size) {
+Object insert(Connection& db, const Object* parent, const std::string& name, ObjectKind kind, const std::string& language, int64_t size) {
   Object o;
   o.parent = parent ? parent->id : 0;
   o.name = name;
@@ -49,17 +49,16 @@ Object insert(SqliteConnection& db, const Object* parent, const std::string& nam
   o.language = language;
   o.size = size;
   o.created_ms = o.modified_ms = now_ms();
-  SqliteStatement statement(db, "INSERT INTO objects (parent, name, kind, language, size, created_ms, modified_ms) VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement statement(db, "INSERT INTO objects (parent, name, kind, language, size, created_ms, modified_ms) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id");
   parent ? statement.bind(parent->id) : statement.bind_null();
-  statement.bind(name).bind(static_cast<int>(kind)).bind(language).bind(size).bind(o.created_ms).bind(o.modified_ms).run();
-  o.id = db.last_insert_id();
+  o.id = statement.bind(name).bind(static_cast<int>(kind)).bind(language).bind(size).bind(o.created_ms).bind(o.modified_ms).returned().value();
   o.path = parent ? below(parent->path, name) : "/";
   return o;
 }
 
-std::optional<Object> walk(SqliteConnection& db, const std::string& path) {
-  SqliteStatement root(db, std::string(kColumns) + "WHERE id = ?");
-  if (!root.bind(kRoot).step()) return std::nullopt;
+std::optional<Object> walk(Connection& db, const std::string& path) {
+  Statement root(db, std::string(kColumns) + "WHERE parent IS NULL");
+  if (!root.step()) return std::nullopt;
   std::optional<Object> at = read(root);
   at->path = "/";
   for (size_t i = 1; at && i < path.size();) {
@@ -107,12 +106,9 @@ bool ObjectStore::is_standard(const std::string& path) {
 
 ObjectStore::ObjectStore(Metadata& metadata) : metadata_(metadata) {
   metadata_.migrate("workspace.objects", kSteps);
-  {
-    auto db = metadata_.lease();
-    SqliteTransaction transaction(*db);
-    if (!walk(*db, "/")) insert(*db, nullptr, "", ObjectKind::kDirectory, "", 0);
-    transaction.commit();
-  }
+  metadata_.transact(kLock, [](Connection& db) {
+    if (!walk(db, "/")) insert(db, nullptr, "", ObjectKind::kDirectory, "", 0);
+  });
   for (const char* path : kStandard) make_directories(path);
 }
 
@@ -126,10 +122,10 @@ std::optional<Object> ObjectStore::get(int64_t id) const {
   std::optional<Object> found;
   std::string path;
   for (int64_t at = id; at;) {
-    SqliteStatement query(*db, std::string(kColumns) + "WHERE id = ?");
+    Statement query(*db, std::string(kColumns) + "WHERE id = ?");
     if (!query.bind(at).step()) return std::nullopt;
     Object o = read(query);
-    if (o.id != kRoot) path = "/" + o.name + path;
+    if (o.parent) path = "/" + o.name + path;
     at = o.parent;
     if (!found) found = std::move(o);
   }
@@ -139,7 +135,7 @@ std::optional<Object> ObjectStore::get(int64_t id) const {
 
 std::vector<Object> ObjectStore::children(const Object& directory) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, std::string(kColumns) + "WHERE parent = ? ORDER BY name");
+  Statement query(*db, std::string(kColumns) + "WHERE parent = ? ORDER BY name");
   query.bind(directory.id);
   std::vector<Object> out;
   while (query.step()) {
@@ -151,66 +147,60 @@ std::vector<Object> ObjectStore::children(const Object& directory) const {
 
 std::string ObjectStore::content(int64_t id) const {
   auto db = metadata_.lease();
-  SqliteStatement query(*db, "SELECT content FROM contents WHERE object = ?");
+  Statement query(*db, "SELECT content FROM contents WHERE object = ?");
   return query.bind(id).step() ? query.text(0) : "";
 }
 
 std::vector<Object> ObjectStore::make_directories(const std::string& path) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  std::vector<Object> made;
-  Object at = *walk(*db, "/");
-  for (size_t i = 1; i < path.size();) {
-    size_t end = std::min(path.find('/', i), path.size());
-    std::string name = path.substr(i, end - i);
-    i = end + 1;
-    auto next = child(*db, at, name);
-    if (next && !next->is_container()) throw http::already_exists("Path (" + next->path + ") already exists and is not a directory.");
-    if (!next) {
-      next = insert(*db, &at, name, ObjectKind::kDirectory, "", 0);
-      made.push_back(*next);
+  return metadata_.transact(kLock, [&](Connection& db) {
+    std::vector<Object> made;
+    Object at = *walk(db, "/");
+    for (size_t i = 1; i < path.size();) {
+      size_t end = std::min(path.find('/', i), path.size());
+      std::string name = path.substr(i, end - i);
+      i = end + 1;
+      auto next = child(db, at, name);
+      if (next && !next->is_container()) throw http::already_exists("Path (" + next->path + ") already exists and is not a directory.");
+      if (!next) {
+        next = insert(db, &at, name, ObjectKind::kDirectory, "", 0);
+        made.push_back(*next);
+      }
+      at = *next;
     }
-    at = *next;
-  }
-  transaction.commit();
-  return made;
+    return made;
+  });
 }
 
 Object ObjectStore::create(const Object& directory, const std::string& name, ObjectKind kind, const std::string& language, std::string_view content, int64_t size) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  if (child(*db, directory, name)) throw http::already_exists("Path (" + below(directory.path, name) + ") already exists.");
-  Object o = insert(*db, &directory, name, kind, language, size);
-  SqliteStatement(*db, "INSERT INTO contents VALUES (?, ?)").bind(o.id).bind_blob(content).run();
-  transaction.commit();
-  return o;
+  return metadata_.transact(kLock, [&](Connection& db) {
+    if (child(db, directory, name)) throw http::already_exists("Path (" + below(directory.path, name) + ") already exists.");
+    Object o = insert(db, &directory, name, kind, language, size);
+    Statement(db, "INSERT INTO contents VALUES (?, ?)").bind(o.id).bind_blob(content).run();
+    return o;
+  });
 }
 
 void ObjectStore::overwrite(int64_t id, const std::string& language, std::string_view content, int64_t size) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  SqliteStatement(*db, "UPDATE objects SET language = ?, size = ?, modified_ms = ? WHERE id = ?").bind(language).bind(size).bind(now_ms()).bind(id).run();
-  SqliteStatement(*db, "INSERT INTO contents VALUES (?, ?) ON CONFLICT DO UPDATE SET content = excluded.content").bind(id).bind_blob(content).run();
-  transaction.commit();
+  metadata_.transact(kLock, [&](Connection& db) {
+    Statement(db, "UPDATE objects SET language = ?, size = ?, modified_ms = ? WHERE id = ?").bind(language).bind(size).bind(now_ms()).bind(id).run();
+    Statement(db, "INSERT INTO contents VALUES (?, ?) ON CONFLICT (object) DO UPDATE SET content = excluded.content").bind(id).bind_blob(content).run();
+  });
 }
 
 std::vector<Object> ObjectStore::remove(const Object& object) {
-  auto db = metadata_.lease();
-  SqliteTransaction transaction(*db);
-  std::vector<Object> gone;
-  {
-    SqliteStatement query(*db, "WITH RECURSIVE below (id, depth) AS (SELECT ?, 0 UNION ALL SELECT o.id, b.depth + 1 FROM objects o JOIN below b ON o.parent = b.id) "
-                               "SELECT o.id, o.parent, o.name, o.kind, o.language, o.size, o.created_ms, o.modified_ms FROM objects o JOIN below USING (id) "
-                               "ORDER BY depth DESC");
+  return metadata_.transact(kLock, [&](Connection& db) {
+    std::vector<Object> gone;
+    Statement query(db, "WITH RECURSIVE below (id, depth) AS (SELECT ?, 0 UNION ALL SELECT o.id, b.depth + 1 FROM objects o JOIN below b ON o.parent = b.id) "
+                        "SELECT o.id, o.parent, o.name, o.kind, o.language, o.size, o.created_ms, o.modified_ms FROM objects o JOIN below b ON b.id = o.id "
+                        "ORDER BY b.depth DESC");
     query.bind(object.id);
     while (query.step()) gone.push_back(read(query));
-  }
-  for (const auto& o : gone) {
-    SqliteStatement(*db, "DELETE FROM contents WHERE object = ?").bind(o.id).run();
-    SqliteStatement(*db, "DELETE FROM objects WHERE id = ?").bind(o.id).run();
-  }
-  transaction.commit();
-  return gone;
+    for (const auto& o : gone) {
+      Statement(db, "DELETE FROM contents WHERE object = ?").bind(o.id).run();
+      Statement(db, "DELETE FROM objects WHERE id = ?").bind(o.id).run();
+    }
+    return gone;
+  });
 }
 
 }  // namespace tarn::workspace

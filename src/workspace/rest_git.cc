@@ -54,7 +54,7 @@ struct Folder {
 
 std::string patterns_text(const Folder& f) { return f.patterns ? Json(*f.patterns).dump() : "null"; }
 
-Folder read_folder(SqliteStatement& r) {
+Folder read_folder(Statement& r) {
   Folder f{r.integer(0), r.text(1), r.text(2), r.text(3), r.text(4), r.integer(5), std::nullopt};
   Json patterns = Json::parse(r.text(6), nullptr, false);
   if (patterns.is_array()) f.patterns = patterns.get<std::vector<std::string>>();
@@ -96,7 +96,7 @@ class Git {
   // ---- credentials: each user has their own, and nobody sees the token again.
   std::vector<Credential> credentials(int64_t owner) const {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT id, owner, provider, username, email, token FROM git_credentials WHERE owner = ? ORDER BY id");
+    Statement query(*db, "SELECT id, owner, provider, username, email, token FROM git_credentials WHERE owner = ? ORDER BY id");
     query.bind(owner);
     std::vector<Credential> out;
     while (query.step()) out.push_back({query.integer(0), query.integer(1), query.text(2), query.text(3), query.text(4), query.text(5)});
@@ -127,19 +127,18 @@ class Git {
     if (!token.empty()) c.sealed = hooks_.seal(token, seal_name(c.owner, c.provider));
     auto db = metadata_.lease();
     if (before) {
-      SqliteStatement(*db, "UPDATE git_credentials SET provider = ?, username = ?, email = ?, token = ? WHERE id = ?")
+      Statement(*db, "UPDATE git_credentials SET provider = ?, username = ?, email = ?, token = ? WHERE id = ?")
           .bind(c.provider).bind(c.username).bind(c.email).bind_blob(c.sealed).bind(c.id).run();
     } else {
-      SqliteStatement(*db, "INSERT INTO git_credentials (owner, provider, username, email, token) VALUES (?, ?, ?, ?, ?)")
-          .bind(c.owner).bind(c.provider).bind(c.username).bind(c.email).bind_blob(c.sealed).run();
-      c.id = db->last_insert_id();
+      c.id = Statement(*db, "INSERT INTO git_credentials (owner, provider, username, email, token) VALUES (?, ?, ?, ?, ?) RETURNING id")
+                 .bind(c.owner).bind(c.provider).bind(c.username).bind(c.email).bind_blob(c.sealed).returned().value();
     }
     call.audit.emplace_back("git_provider", c.provider);
     return render(c);
   }
   void remove_credential(const Credential& c) {
     auto db = metadata_.lease();
-    SqliteStatement(*db, "DELETE FROM git_credentials WHERE id = ?").bind(c.id).run();
+    Statement(*db, "DELETE FROM git_credentials WHERE id = ?").bind(c.id).run();
   }
   // The caller's credential that git_credential_id names, else their newest for the provider.
   std::optional<GitCredential> login(Call& call, const std::string& provider) const {
@@ -157,13 +156,13 @@ class Git {
   // ---- folders
   std::optional<Folder> folder(int64_t id) const {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders WHERE object = ?");
+    Statement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders WHERE object = ?");
     if (!query.bind(id).step()) return std::nullopt;
     return read_folder(query);
   }
   std::vector<Folder> folders() const {
     auto db = metadata_.lease();
-    SqliteStatement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders ORDER BY object");
+    Statement query(*db, "SELECT object, url, provider, branch, head, synced_ms, patterns FROM git_folders ORDER BY object");
     std::vector<Folder> out;
     while (query.step()) out.push_back(read_folder(query));
     return out;
@@ -250,7 +249,7 @@ Json Git::create(Call& call) {
     replace_content(store_, o, wanted);
     std::filesystem::rename(aside, clone_of(o.id));
     auto db = metadata_.lease();
-    SqliteStatement(*db, "INSERT INTO git_folders VALUES (?, ?, ?, ?, ?, ?, ?)").bind(f.id).bind(f.url).bind(f.provider).bind(f.branch).bind(f.head).bind(now_ms())
+    Statement(*db, "INSERT INTO git_folders VALUES (?, ?, ?, ?, ?, ?, ?)").bind(f.id).bind(f.url).bind(f.provider).bind(f.branch).bind(f.head).bind(now_ms())
         .bind(patterns_text(f)).run();
     return render(f, o);
   } catch (const GitError& e) {
@@ -290,7 +289,7 @@ void Git::update(Call& call) {
     }
     for (const auto& gone : replace_content(store_, o, wanted)) access_.forget(ref(gone));
     auto db = metadata_.lease();
-    SqliteStatement(*db, "UPDATE git_folders SET branch = ?, head = ?, synced_ms = ?, patterns = ? WHERE object = ?").bind(branch).bind(*head).bind(now_ms())
+    Statement(*db, "UPDATE git_folders SET branch = ?, head = ?, synced_ms = ?, patterns = ? WHERE object = ?").bind(branch).bind(*head).bind(now_ms())
         .bind(patterns_text(f)).bind(f.id).run();
   } catch (const GitError& e) {
     throw failed(e);

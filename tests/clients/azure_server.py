@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 
 from clusters import ROOT, tarn_binary
+from databases import database_options
 
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 from certificates import make_certificates  # noqa: E402
@@ -46,7 +47,8 @@ class AzureServer:
     def start(self, *options):
         self.log = open(os.path.join(self.home, "stderr.log"), "ab")
         self.process = subprocess.Popen(
-            [tarn_binary(), "server", "--listen", "127.0.0.1:0", "--home", self.home, "--tls-cert", f"{self.home}/cert.pem", "--tls-key", f"{self.home}/key.pem", *options],
+            [tarn_binary(), "server", "--listen", "127.0.0.1:0", "--home", self.home, "--tls-cert", f"{self.home}/cert.pem", "--tls-key", f"{self.home}/key.pem",
+             *database_options(self.home), *options],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env=self.env)
         line = self.process.stdout.readline().strip()
         assert line.startswith("tarn server ready https"), f"said {line!r}: {open(self.log.name).read()[-500:]}"

@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from databases import metadata_number
 from test_workspace import server, stranger  # noqa: F401
 
 from databricks.sdk.errors import DatabricksError
@@ -67,9 +68,7 @@ def test_the_last_activity_advances_with_use(server):  # noqa: F811
     assert used >= now > before
     assert next(c for c in last_activity("list")["clusters"] if c["cluster_id"] == cluster)["last_activity_time"] >= used
     limit = time.time() + 30   # and it outlives the process that measured it
-    import sqlite3
-
-    while sqlite3.connect(f"{server.home}/workspace.db").execute("SELECT active_ms FROM clusters WHERE id = ?", (cluster,)).fetchone()[0] < used:
+    while metadata_number(server.home, f"SELECT active_ms FROM clusters WHERE id = '{cluster}'") < used:
         assert time.time() < limit
         time.sleep(0.2)
     w.clusters.permanent_delete(cluster)

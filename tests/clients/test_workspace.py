@@ -14,6 +14,7 @@ from datetime import timedelta
 
 import pytest
 from conftest import tarn_binary
+from databases import database_options
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
@@ -22,12 +23,12 @@ from databricks.sdk.service import iam, workspace as ws
 
 
 class Server:
-    def __init__(self, home, *options):
+    def __init__(self, home, *options, database=None, env=None):
         self.home = str(home)
         os.makedirs(self.home, exist_ok=True)
         self.log = open(os.path.join(self.home, "stderr.log"), "ab")
-        self.process = subprocess.Popen([tarn_binary(), "server", "--listen", "127.0.0.1:0", "--home", self.home, *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.process = subprocess.Popen([tarn_binary(), "server", "--listen", "127.0.0.1:0", "--home", self.home, *(database or database_options(self.home)), *options],
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, **(env or {})})
         line = self.process.stdout.readline().strip()
         assert line.startswith("tarn server ready http"), f"said {line!r}: {open(self.log.name).read()[-500:]}"
         self.url = line.split()[-1]
