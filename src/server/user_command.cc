@@ -32,10 +32,10 @@ class HiddenInput {
 };
 
 std::string ask(const char* prompt) {
+  HiddenInput hidden;   // before the prompt: it throws away what was typed before
   std::fputs(prompt, stderr);
   std::fflush(stderr);
   std::string line;
-  HiddenInput hidden;
   std::getline(std::cin, line);
   std::fputs("\n", stderr);
   return line;
