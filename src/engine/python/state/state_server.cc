@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <utility>
@@ -331,14 +332,22 @@ void StateServer::run() {
   const int fd = accept();
   if (fd < 0) return;
   ::close(std::exchange(listening_, -1));
+  std::string received;          // a request mostly comes in one piece
+  size_t at = 0;
   auto read = [&](char* to, size_t size) {
-    for (size_t done = 0; done < size;) {
-      if (!wait(fd)) return false;
-      const auto n = ::recv(fd, to + done, size - done, 0);
-      if (n < 0 && errno == EINTR) continue;
+    while (received.size() - at < size) {
+      received.erase(0, std::exchange(at, 0));
+      const size_t had = received.size();
+      received.resize(std::max(size, had + (size_t{16} << 10)));
+      ssize_t n = -1;
+      do {
+        n = ::recv(fd, received.data() + had, received.size() - had, MSG_DONTWAIT);
+      } while (n < 0 && (errno == EINTR || ((errno == EAGAIN || errno == EWOULDBLOCK) && wait(fd))));
       if (n <= 0) return false;
-      done += static_cast<size_t>(n);
+      received.resize(had + static_cast<size_t>(n));
     }
+    std::memcpy(to, received.data() + at, size);
+    at += size;
     return true;
   };
   auto number = [&](uint32_t& out) {
