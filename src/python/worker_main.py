@@ -13,6 +13,7 @@ import ctypes
 import gc
 import importlib
 import io
+import itertools
 import json
 import os
 import resource
@@ -158,69 +159,214 @@ TASK = {}
 
 def install_adapters(worker):
     from pyspark.serializers import Serializer
+    from pyspark.util import PythonEvalType
 
-    class PickledRows(Serializer):
-        def __init__(self, *args):
-            self.counts = []
-
+    class TableRows(Serializer):
         def load_stream(self, stream):
             import pyarrow as pa
-            from pyspark.sql.conversion import ArrowTableToRowsConversion
-            from pyspark.sql.types import _parse_datatype_json_string
 
-            fields = _parse_datatype_json_string(TASK["types"]["input"]).fields
-            converters = [ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=TASK["types"]["bytes"]) for f in fields]
+            converters = input_converters()
             for batch in pa.ipc.open_stream(stream):
-                self.counts.append(batch.num_rows)
-                columns = []
-                for column, convert in zip(batch.itercolumns(), converters):
-                    values = ArrowTableToRowsConversion._to_pylist(column)
-                    columns.append(values if convert is None else [convert(v) for v in values])
-                if columns:
-                    yield from zip(*columns)
-                else:
-                    for _ in range(batch.num_rows):
-                        yield ()
+                columns = python_columns(batch, converters)
+                yield from zip(*columns) if columns else itertools.repeat((), batch.num_rows)
 
         def dump_stream(self, iterator, stream):
-            import pyarrow as pa
             from pyspark.sql.pandas.types import to_arrow_type
             from pyspark.sql.types import _parse_datatype_json_string
-            from pyspark.serializers import write_int
 
-            types = [_parse_datatype_json_string(t) for t in TASK["types"]["output"]]
-            arrow = [to_arrow_type(t, timezone="UTC") for t in types]
-            coercions = [coercion(t) for t in types]
-            schema = pa.schema([pa.field("_%d" % i, t) for i, t in enumerate(arrow)])
-            writer = None
-            rows = []
-            if TASK["types"].get("table"):
-                yield_tables(iterator, stream, types[0], arrow[0], coercions[0])
-                return
-            try:
-                for value in iterator:
-                    rows.append(value if len(types) > 1 else (value,))
-                    if len(rows) < self.counts[0]:
-                        continue
-                    arrays = [pa.array([c(r[i]) for r in rows], type=t) for i, (c, t) in enumerate(zip(coercions, arrow))]
-                    if writer is None:
-                        write_int(-6, stream)
-                        writer = pa.RecordBatchStreamWriter(stream, schema)
-                    writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
-                    del self.counts[0]
-                    rows = []
-                    while self.counts and self.counts[0] == 0:
-                        del self.counts[0]
-            finally:
-                if writer is not None:
-                    writer.close()
+            (row_type,) = map(_parse_datatype_json_string, TASK["types"]["output"])
+            yield_tables(iterator, stream, row_type, to_arrow_type(row_type, timezone="UTC"), coercion(row_type))
+
+    batched, read_udfs = worker.BatchedSerializer, worker.read_udfs
+    worker.BatchedSerializer = lambda *args: TableRows() if TASK.get("types") else batched(*args)
+
+    def read(pickler, infile, eval_type, runner_conf, eval_conf):
+        if eval_type == PythonEvalType.SQL_BATCHED_UDF and TASK.get("types"):
+            return read_pickled_functions(worker, pickler, infile, runner_conf)
+        if eval_type == PythonEvalType.SQL_ARROW_BATCHED_UDF and not runner_conf.use_legacy_pandas_udf_conversion and runner_conf.arrow_concurrency_level <= 0:
+            return read_arrow_functions(worker, pickler, infile, runner_conf, eval_conf)
+        return read_udfs(pickler, infile, eval_type, runner_conf, eval_conf)
+
+    worker.read_udfs = read
 
     # Frames of PySpark are left out of tracebacks; these stand for some.
-    for function in (PickledRows.load_stream, PickledRows.dump_stream, yield_tables, coercion, unfit, java_text):
+    for function in (TableRows.load_stream, TableRows.dump_stream, yield_tables, python_columns, read_pickled_functions, read_arrow_functions,
+                     evaluation, over_columns, to_arrow, coercion, unfit, java_text):
         function.__code__ = told_as(function.__code__, os.path.join(os.path.dirname(worker.__file__), "tarn_worker.py"))
 
-    batched = worker.BatchedSerializer
-    worker.BatchedSerializer = lambda *args: PickledRows() if TASK.get("types") else batched(*args)
+
+def told_as(code, file):
+    """The code as that of a file, in tracebacks."""
+    consts = tuple(told_as(c, file) if isinstance(c, type(code)) else c for c in code.co_consts)
+    return code.replace(co_filename=file, co_consts=consts)
+
+
+# ---- Functions of rows (eval types 100 and 101). They are called value by value in worker.py's order, and see and give what they do there.
+# What is faster: columns come out of Arrow and go back into it whole, and nothing stands between the loop over a column and the user's code.
+
+
+def read_pickled_functions(worker, pickler, infile, runner_conf):
+    """What worker.read_udfs gives."""
+    from pyspark.sql.pandas.types import to_arrow_type
+    from pyspark.sql.types import _parse_datatype_json_string
+    from pyspark.util import PythonEvalType, fail_on_stopiteration
+
+    functions = read_functions(worker, pickler, infile, PythonEvalType.SQL_BATCHED_UDF, runner_conf)
+    types = [_parse_datatype_json_string(t) for t in TASK["types"]["output"]]
+    outputs = [
+        (to_arrow_type(t, timezone="UTC"), plain_class(t), returned.toInternal if returned.needConversion() else None, coercion(t))
+        for t, (_, _, returned) in zip(types, functions)
+    ]
+    each = [over_columns(f, offsets) for f, offsets, _ in functions]
+    calls = [(fail_on_stopiteration(f), offsets) for f, offsets, _ in functions]
+
+    def results(columns, rows):
+        if len(each) == 1 or rows == 0:
+            return [f(columns, rows) for f in each]
+        # Row by row: zip asks each function for one value before any is asked for the next.
+        values = [
+            map(f, *[columns[o] for o in offsets]) if offsets else itertools.starmap(f, itertools.repeat((), rows)) for f, offsets in calls
+        ]
+        return zip(*zip(*values))
+
+    def arrays(columns, rows):
+        return [to_arrow(values, *output) for values, output in zip(results(columns, rows), outputs)]
+
+    return evaluation(input_converters(), arrays)
+
+
+def read_arrow_functions(worker, pickler, infile, runner_conf, eval_conf):
+    """What worker.read_udfs gives."""
+    import pyarrow as pa
+    from pyspark.sql.conversion import ArrowTableToRowsConversion, LocalDataToArrowConversion
+    from pyspark.sql.pandas.types import to_arrow_type
+    from pyspark.util import PythonEvalType
+
+    functions = [
+        (
+            over_columns(f, offsets),
+            LocalDataToArrowConversion._create_converter(
+                returned, none_on_identity=True, int_to_decimal_coercion_enabled=runner_conf.int_to_decimal_coercion_enabled
+            ),
+            to_arrow_type(returned, timezone="UTC", prefers_large_types=runner_conf.use_large_var_types),
+        )
+        for f, offsets, returned in read_functions(worker, pickler, infile, PythonEvalType.SQL_ARROW_BATCHED_UDF, runner_conf)
+    ]
+    converters = [
+        ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=runner_conf.binary_as_bytes)
+        for f in eval_conf.input_type
+    ]
+
+    def array(values, arrow_type):
+        try:
+            return pa.array(values, type=arrow_type)
+        except pa.ArrowInvalid:
+            return pa.array(values).cast(target_type=arrow_type, safe=runner_conf.safecheck)
+
+    def arrays(columns, rows):
+        out = []
+        for function, convert, arrow_type in functions:
+            values = function(columns, rows)
+            out.append(array(values if convert is None else [convert(v) for v in values], arrow_type))
+        return out
+
+    return evaluation(converters, arrays)
+
+
+def evaluation(converters, arrays):
+    """The function, profiler and serializers of a task. arrays: of the Python values of a batch's columns and the number of its rows."""
+    import pyarrow as pa
+    from pyspark.sql.pandas.serializers import ArrowStreamSerializer
+
+    def evaluate(_, batches):
+        for batch in batches:
+            out = arrays(python_columns(batch, converters), batch.num_rows)
+            yield pa.RecordBatch.from_arrays(out, ["_%d" % i for i in range(len(out))])
+
+    stream = ArrowStreamSerializer(write_start_stream=True)
+    return evaluate, None, stream, stream
+
+
+def over_columns(call, offsets):
+    """The function of a row as one of a batch's columns and its number of rows: a list."""
+    from pyspark.util import fail_on_stopiteration
+
+    @fail_on_stopiteration
+    def results(columns, rows):
+        if len(offsets) == 1:
+            return [call(v) for v in columns[offsets[0]]]
+        if not offsets:
+            return [call() for _ in range(rows)]
+        return [call(*row) for row in zip(*[columns[o] for o in offsets])]
+
+    return results
+
+
+def read_functions(worker, pickler, infile, eval_type, runner_conf):
+    """What worker.read_single_udf reads, for each function: what to call with the values of a row, where they are, and its type."""
+    from pyspark.serializers import UTF8Deserializer, read_bool, read_int, read_long
+
+    functions = []
+    for _ in range(read_int(infile)):
+        arguments, keywords = [], {}
+        for _ in range(read_int(infile)):
+            offset = read_int(infile)
+            if read_bool(infile):
+                keywords[UTF8Deserializer().loads(infile)] = offset
+            else:
+                arguments.append(offset)
+        function = None
+        for _ in range(read_int(infile)):
+            f, return_type = worker.read_command(pickler, infile)
+            function = f if function is None else worker.chain(function, f)
+        result_id = read_long(infile)
+        profile = {"perf": worker.wrap_perf_profiler, "memory": worker.wrap_memory_profiler}.get(runner_conf.udf_profiler)
+        if profile:
+            function = profile(function, eval_type, result_id)
+        functions.append((*worker.wrap_kwargs_support(function, arguments, keywords), return_type))
+    return functions
+
+
+def input_converters():
+    """For each column what makes of Arrow's Python values those that functions see; None: nothing."""
+    from pyspark.sql.conversion import ArrowTableToRowsConversion
+    from pyspark.sql.types import _parse_datatype_json_string
+
+    types = TASK["types"]
+    return [
+        ArrowTableToRowsConversion._create_converter(f.dataType, none_on_identity=True, binary_as_bytes=types["bytes"])
+        for f in _parse_datatype_json_string(types["input"]).fields
+    ]
+
+
+def python_columns(batch, converters):
+    from pyspark.sql.conversion import ArrowTableToRowsConversion
+
+    columns = [ArrowTableToRowsConversion._to_pylist(c) for c in batch.itercolumns()]
+    return [c if convert is None else [convert(v) for v in c] for c, convert in zip(columns, converters)]
+
+
+def to_arrow(values, arrow_type, plain, to_internal, coerce):
+    import pyarrow as pa
+
+    if plain is not None and set(map(type, values)) <= {plain, type(None)}:
+        try:
+            return pa.array(values, type=arrow_type)
+        except (pa.ArrowInvalid, OverflowError):
+            pass  # a number that the type does not hold
+    if to_internal is not None:
+        values = map(to_internal, values)
+    return pa.array([coerce(v) for v in values], type=arrow_type)
+
+
+def plain_class(data_type):
+    """The class whose values Arrow takes as they are, as if each had gone through toInternal and coercion(); None: there is none."""
+    import datetime
+    from pyspark.sql import types as t
+
+    classes = {t.BooleanType: bool, t.ByteType: int, t.ShortType: int, t.IntegerType: int, t.LongType: int, t.FloatType: float,
+               t.DoubleType: float, t.StringType: str, t.BinaryType: bytes, t.DateType: datetime.date}
+    return classes.get(type(data_type))
 
 
 def told_as(code, file):

@@ -72,6 +72,43 @@ def test_a_pickled_function_of_another_type_than_declared_is_null(spark):
     assert values(df.select(udf(lambda v: 1, "double", useArrow=False)("id"))) == [(None,)]
 
 
+@pytest.mark.parametrize("type_,given,expected", [
+    ("tinyint", [1, 300, None, True], [1, 44, None, None]), ("int", [7, 1 << 31, 1.0], [7, -(1 << 31), None]),
+    ("bigint", [-(1 << 63), 1 << 63, "1"], [-(1 << 63), None, None]), ("double", [0.5, 1, None], [0.5, None, None]),
+    ("boolean", [True, 1, None], [True, None, None]), ("binary", [b"a", bytearray(b"b"), "c"], [b"a", b"b", b"c"]),
+    ("date", [datetime.date(2020, 1, 2), datetime.datetime(2020, 1, 2, 3, 4), None], [datetime.date(2020, 1, 2)] * 2 + [None]),
+])
+def test_each_value_of_a_pickled_function_is_judged_by_itself(spark, type_, given, expected):
+    pick = udf(lambda i: given[i], type_, useArrow=False)
+    assert [v for v, in values(spark.range(len(given)).select(pick("id")))] == expected
+    alone = [values(spark.range(i, i + 1).select(pick("id")))[0][0] for i in range(len(given))]
+    assert alone == expected
+
+
+def test_several_pickled_functions_are_called_row_by_row(spark):
+    import uuid
+    name = "log_" + uuid.uuid4().hex
+
+    def note(letter):
+        import builtins
+        log = builtins.__dict__.setdefault(name, [])
+        log.append(letter)
+        return "".join(log)
+
+    first, second, third = (udf(f, "string", useArrow=False) for f in (lambda v: note("a"), lambda v, w: note("b"), lambda: note("c")))
+    rows = values(spark.range(0, 3, 1, 1).select(first("id"), second("id", F.col("id") + 1), third()))
+    assert rows == [("abc" * i + "a", "abc" * i + "ab", "abc" * i + "abc") for i in range(3)]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_pickled_function_that_raises_stop_iteration_fails(spark, several):
+    from pyspark.errors import PythonException
+    ends = udf(lambda v: next(iter([])) if v == 2 else v, "bigint", useArrow=False)
+    other = udf(lambda v: v, "bigint", useArrow=False)
+    with pytest.raises(PythonException, match="StopIteration"):
+        spark.range(5).select(ends("id"), *([other("id")] if several else [])).collect()
+
+
 def test_registered_functions_in_sql(spark):
     spark.udf.register("py_upper", lambda s: s.upper(), "string")
     spark.udf.register("py_len", pandas_udf(lambda s: s.str.len(), "bigint"))
