@@ -427,7 +427,9 @@ class Writer {
   }
 
   std::string aggregate(const AggregateCall& a) const {
-    std::string out = !a.text.empty() ? a.text : a.name + "(" + (a.distinct ? "DISTINCT " : "") + list(a.children) + (a.name == "percentile" && a.children.size() == 2 ? ", 1)" : ")");
+    const bool first_only = a.function && (a.function->flags & kFirstText) && !a.children.empty();
+    std::string out = !a.text.empty() ? a.text
+                                      : a.name + "(" + (a.distinct ? "DISTINCT " : "") + (first_only ? write(*a.children[0]) : list(a.children)) + (a.name == "percentile" && a.children.size() == 2 ? ", 1)" : ")");
     if (!a.order.empty()) out += " WITHIN GROUP (ORDER BY " + list(a.order) + ")";
     if (a.filter) out += " FILTER (WHERE " + write(*a.filter) + ")";
     return out;

@@ -1,4 +1,5 @@
 // hash (Murmur3, seed 42) and xxhash64 as Spark computes them over typed values, and digests.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -136,29 +137,66 @@ template <class H> typename H::State hash_value(const DataType& t, const duckdb:
   }
 }
 
+// Adds a column to the hashes of its rows; nulls add nothing.
+template <class H> void hash_column(const DataType& t, const duckdb::RecursiveUnifiedVectorFormat& d, duckdb::idx_t rows, typename H::State* hashes) {
+  auto plain = [&]<class T>(T, auto of) {
+    const auto* data = duckdb::UnifiedVectorFormat::GetData<T>(d.unified);
+    for (duckdb::idx_t i = 0; i < rows; ++i) {
+      const auto r = at(d, i);
+      if (d.unified.validity.RowIsValid(r)) hashes[i] = of(data[r], hashes[i]);
+    }
+  };
+  switch (t.id()) {
+    case TypeId::kInt: case TypeId::kDate: case TypeId::kYearMonthInterval: return plain(int32_t{}, H::of_int);
+    case TypeId::kLong: case TypeId::kTimestamp: case TypeId::kTimestampNtz: case TypeId::kTime: case TypeId::kDayTimeInterval: return plain(int64_t{}, H::of_long);
+    case TypeId::kString: case TypeId::kChar: case TypeId::kVarchar: case TypeId::kBinary:
+      return plain(duckdb::string_t{}, [](const duckdb::string_t& s, typename H::State seed) { return H::of_bytes({s.GetData(), s.GetSize()}, seed); });
+    default:
+      for (duckdb::idx_t i = 0; i < rows; ++i) hashes[i] = hash_value<H>(t, d, i, hashes[i]);
+  }
+}
+
 // (seed, [type JSON, …], value, …)
 template <class H, class R> void hasher(Kernels& k, const char* name) {
   duckdb::ScalarFunction s(name, {duckdb::LogicalType::INTEGER, duckdb::LogicalType::LIST(duckdb::LogicalType::VARCHAR)}, TypeOf<R>::logical(),
                            [](duckdb::DataChunk& in, duckdb::ExpressionState&, duckdb::Vector& result) {
                              duckdb::Value types = in.data[1].GetValue(0);
                              const auto& list = duckdb::ListValue::GetChildren(types);
-                             std::vector<duckdb::RecursiveUnifiedVectorFormat> d(list.size());
+                             const auto seed = static_cast<typename H::State>(in.data[0].GetValue(0).template GetValue<int32_t>());
+                             std::vector<typename H::State> hashes(in.size(), seed);
                              for (size_t a = 0; a < list.size(); ++a) {
-                               duckdb::Vector::RecursiveToUnifiedFormat(in.data[a + 2], in.size(), d[a]);
+                               duckdb::RecursiveUnifiedVectorFormat d;
+                               duckdb::Vector::RecursiveToUnifiedFormat(in.data[a + 2], in.size(), d);
+                               hash_column<H>(type_of_json(list[a].template GetValue<std::string>()), d, in.size(), hashes.data());
                              }
-                             // The cache hands out references that live as long as it is not cleared: copy them.
-                             std::vector<DataType> copies;
-                             for (auto& v : list) copies.push_back(type_of_json(v.template GetValue<std::string>()));
                              result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
                              auto* out = duckdb::FlatVector::GetData<R>(result);
-                             const auto seed = static_cast<typename H::State>(in.data[0].GetValue(0).template GetValue<int32_t>());
-                             for (duckdb::idx_t i = 0; i < in.size(); ++i) {
-                               auto h = seed;
-                               for (size_t a = 0; a < copies.size(); ++a) h = hash_value<H>(copies[a], d[a], i, h);
-                               out[i] = static_cast<R>(h);
-                             }
+                             for (duckdb::idx_t i = 0; i < in.size(); ++i) out[i] = static_cast<R>(hashes[i]);
                            });
   s.SetVarArgs(duckdb::LogicalType::ANY);
+  s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
+  k.add(std::move(s));
+}
+
+// (type JSON, value): xxhash64 with Spark's seed; null has none.
+void value_hasher(Kernels& k) {
+  duckdb::ScalarFunction s("spark_value_hash", {duckdb::LogicalType::VARCHAR, duckdb::LogicalType::ANY}, duckdb::LogicalType::BIGINT,
+                           [](duckdb::DataChunk& in, duckdb::ExpressionState&, duckdb::Vector& result) {
+                             auto& values = in.data[1];
+                             const bool constant = values.GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
+                             const duckdb::idx_t rows = constant ? 1 : in.size();
+                             duckdb::RecursiveUnifiedVectorFormat d;
+                             duckdb::Vector::RecursiveToUnifiedFormat(values, rows, d);
+                             result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+                             auto* out = reinterpret_cast<uint64_t*>(duckdb::FlatVector::GetData<int64_t>(result));
+                             std::fill_n(out, rows, uint64_t{42});
+                             hash_column<XxHash64>(type_of_json(in.data[0].GetValue(0).GetValue<std::string>()), d, rows, out);
+                             if (!d.unified.validity.AllValid()) {
+                               auto& valid = duckdb::FlatVector::Validity(result);
+                               for (duckdb::idx_t i = 0; i < rows; ++i) valid.Set(i, !is_null(d, i));
+                             }
+                             if (constant) result.SetVectorType(duckdb::VectorType::CONSTANT_VECTOR);
+                           });
   s.SetNullHandling(duckdb::FunctionNullHandling::SPECIAL_HANDLING);
   k.add(std::move(s));
 }
@@ -191,6 +229,7 @@ std::string digest(const EVP_MD* md, std::string_view s) {
 void register_hashes(Kernels& k) {
   hasher<Murmur3, int32_t>(k, "spark_hash");
   hasher<XxHash64, int64_t>(k, "spark_xxhash64");
+  value_hasher(k);
   k.scalar<Text(Bytes)>("spark_md5", [](std::string_view s) { return digest(EVP_md5(), s); });
   k.scalar<Text(Bytes)>("spark_sha1", [](std::string_view s) { return digest(EVP_sha1(), s); });
   k.scalar<Text(Bytes, int32_t)>("spark_sha2", [](std::string_view s, int32_t bits) -> std::optional<std::string> {

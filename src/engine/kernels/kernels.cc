@@ -8,6 +8,7 @@ namespace tarn::engine::kernels {
 
 // Each in the file of its name.
 void register_accumulators(Kernels& k);
+void register_approx_counts(Kernels& k);
 void register_frequencies(Kernels& k);
 void register_histograms(Kernels& k);
 void register_hll(Kernels& k);
@@ -25,6 +26,7 @@ void register_kernels(duckdb::DatabaseInstance& database) {
   register_math(k);
   register_sketches(k);
   register_hll(k);
+  register_approx_counts(k);
   register_accumulators(k);
   register_histograms(k);
   register_frequencies(k);

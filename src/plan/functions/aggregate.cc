@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "plan/functions/entry.h"
 #include "plan/functions/families.h"
@@ -211,6 +212,36 @@ TypedCall listagg_rule(const CallContext& c, std::vector<ExprPtr>& args) {
   return {args[0]->type, true, binary ? &bytes : nullptr};
 }
 
+bool has_type(const DataType& t, TypeId id) {
+  switch (t.id()) {
+    case TypeId::kArray: return has_type(t.element(), id);
+    case TypeId::kMap: return has_type(t.key(), id) || has_type(t.value(), id);
+    case TypeId::kStruct: return std::any_of(t.fields().begin(), t.fields().end(), [&](const StructField& f) { return has_type(f.type(), id); });
+    case TypeId::kUdt: return has_type(t.sql_type(), id);
+    default: return t.id() == id;
+  }
+}
+
+// The second argument becomes the number of bits that address HyperLogLog++'s registers for that error. Source: HyperLogLogPlusPlusHelper.
+TypedCall approx_count_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  constexpr int kLeastBits = 4, kMostBits = 24;
+  if (has_type(args[0]->type, TypeId::kVariant)) mismatch(c, args, "HASH_VARIANT_TYPE", {{"functionName", quote_identifier(c.name)}});
+  for (TypeId geo : {TypeId::kGeometry, TypeId::kGeography})
+    if (has_type(args[0]->type, geo)) throw not_built("approx_count_distinct() of " + args[0]->type.sql());
+  double error = 0.05;
+  if (args.size() > 1) {
+    const Literal* l = try_as<Literal>(*args[1]);
+    if (!l || l->value.is_null() || (l->type.id() != TypeId::kDouble && l->type.id() != TypeId::kDecimal)) throw analysis_error("_LEGACY_ERROR_TEMP_1104", {});
+    error = l->type.id() == TypeId::kDouble ? l->value.get<double>() : static_cast<double>(l->value.get<Int128>()) / std::pow(10, l->type.scale());
+    args.pop_back();
+  }
+  const double bits = std::ceil(2 * std::log(1.106 / error) / std::log(2.0));
+  // Spark's limit above is its memory.
+  if (!(bits >= kLeastBits && bits <= kMostBits)) throw analysis_error("FAILED_FUNCTION_CALL", {{"funcName", quote_identifier(c.name)}});
+  args.push_back(make_int(static_cast<int32_t>(bits)));
+  return {TypeId::kLong, false};
+}
+
 const FunctionEntry kTable[] = {
     aggregate("sum", "(any) -> @", "", kNone, sum_rule),
     aggregate("try_sum", "(any) -> @", "", kTryMode, sum_rule),
@@ -225,7 +256,7 @@ const FunctionEntry kTable[] = {
     aggregate("any_value", "(any, [any]) -> @", "first($1)", kNone, first_rule),
     aggregate("collect_list,array_agg", "(any) -> @", "coalesce(list_filter(#list($1)#, lambda x: x IS NOT NULL), CAST([] AS $type))", kNeverNull, collect_rule),
     aggregate("collect_set", "(any) -> @", "coalesce(spark_array_distinct(list_filter(#list($1)#, lambda x: x IS NOT NULL)), CAST([] AS $type))", kNeverNull, collect_rule),
-    aggregate("approx_count_distinct", "(any, [const double]) -> long", "count(DISTINCT $1)", kNeverNull),
+    aggregate("approx_count_distinct", "(any, [any]) -> long", "spark_approx_count_distinct(spark_value_hash($json1, $k1), $2)", kNeverNull | kFirstText, approx_count_rule),
     aggregate("stddev,stddev_samp,std", "(double) -> double", "spark_stddev_samp($1)", kNullable),
     aggregate("stddev_pop", "(double) -> double", "spark_stddev_pop($1)", kNullable),
     aggregate("variance,var_samp", "(double) -> double", "spark_var_samp($1)", kNullable),

@@ -89,7 +89,6 @@ const std::unordered_map<std::string_view, Collated>& table() {
     add("max_by", 0, "2: arg_max_null($1, $k2) ;; 3: arg_max($1, $k2, $3)", FunctionKind::kAggregate);
     add("min_by", 0, "2: arg_min_null($1, $k2) ;; 3: arg_min($1, $k2, $3)", FunctionKind::kAggregate);
     add("count", 0, "1: count($k1) ;; *: count(spark_row_or_null($ks))", FunctionKind::kAggregate);
-    add("approx_count_distinct", 0, "count(DISTINCT $k1)", FunctionKind::kAggregate);
     return t;
   }();
   return t;
