@@ -14,6 +14,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/python/python_scan.h"
 #include "engine/python/row_call.h"
+#include "engine/range_scan.h"
 #include "engine/script/script_scan.h"
 #include "engine/session.h"
 #include "engine/sources/source.h"
@@ -52,6 +53,7 @@ Database::Database(const EngineOptions& options) {
   sources::register_file_scans(*duckdb_->instance);
   kernels::register_kernels(*duckdb_->instance);
   register_delta_scan(*duckdb_->instance);
+  register_range_scan(*duckdb_->instance);
   python_functions::register_python_scan(*duckdb_->instance);
   python_functions::register_row_call(*duckdb_->instance);
   script::register_script_scan(*duckdb_->instance);

@@ -183,6 +183,57 @@ TEST_CASE("aggregates: grouping expressions, filter, distinct, grouping sets, gl
   CHECK(run(none) == "7;");
 }
 
+TEST_CASE("numbers of rows and null tests that nobody reads are not computed") {
+  auto base = numbers(300000);
+  auto number = as_name(call(*find_function("monotonically_increasing_id"), {}, TypeId::kLong), "n");
+  auto numbered = make_project(base, {column(base), number});
+  auto test = call(*find_function("isnull"), {column(numbered)}, TypeId::kBoolean);
+  auto filtered = make_filter(numbered, call(kEqual, {test, make_bool(false)}, TypeId::kBoolean));
+  auto count = [](const PlanPtr& child, ExprPtr of) {
+    auto a = std::make_shared<Aggregate>();
+    a->children = {child};
+    a->aggregates = {as_name(agg(kCount, {std::move(of)}, TypeId::kLong), "c")};
+    a->output = {to_attribute(*a->aggregates[0])};
+    return a;
+  };
+  auto sql = [](const PlanPtr& plan) {
+    SessionConf conf;
+    engine::lowering::Context context{conf, database()};
+    return engine::lowering::lower(plan, context).sql;
+  };
+  for (auto& of : {make_int(1), column(filtered)}) {
+    auto unread = count(filtered, of);
+    CHECK(sql(unread).find("row_number") == std::string::npos);
+    CHECK(sql(unread).find("IS NULL") == std::string::npos);
+    CHECK(run(unread) == "300000;");
+  }
+  auto read = count(filtered, column(filtered, 1));
+  CHECK(sql(read).find("row_number") != std::string::npos);
+  CHECK(run(read) == "300000;");
+  // Of a side that an outer join fills with nulls the test is asked.
+  auto nullable = numbers(3);
+  auto join = std::make_shared<Join>();
+  join->type = JoinType::kLeftOuter;
+  join->children = {numbers(5), nullable};
+  join->condition = call(kEqual, {column(join->children[0]), column(nullable)}, TypeId::kBoolean);
+  join->output = join->children[0]->output;
+  join->output.push_back(nullable->output[0]);
+  join->output[1].nullable = true;
+  CHECK(run(make_project(make_filter(join, call(*find_function("isnull"), {column(join, 1)}, TypeId::kBoolean)), {column(join)})) == "3;4;");
+}
+
+TEST_CASE("a range is read by several threads, in order, up to the ends of its type") {
+  auto big = numbers(1000000);
+  auto text = run(make_filter(big, call(kEqual, {call(*find_function("%"), {column(big), make_long(250000)}, TypeId::kLong), make_long(7)}, TypeId::kBoolean)));
+  CHECK(text == "7;250007;500007;750007;");
+  auto extreme = std::make_shared<plan::Range>();
+  extreme->start = INT64_MAX;
+  extreme->end = INT64_MIN;
+  extreme->step = INT64_MIN / 2;
+  extreme->output = {{next_expr_id(), "id", TypeId::kLong, false}};
+  CHECK(run(extreme) == "9223372036854775807;4611686018427387903;-1;-4611686018427387905;");
+}
+
 TEST_CASE("a projection of nothing over a global aggregate keeps its one row") {
   auto base = numbers(6);
   auto a = std::make_shared<Aggregate>();

@@ -42,7 +42,8 @@ struct Block {
 
 class PlanLowering {
  public:
-  explicit PlanLowering(const Context& context) : context_(context) {}
+  // in_turn: the order in which rows are read decides what the query gives.
+  PlanLowering(const Context& context, bool in_turn) : context_(context), in_turn_(in_turn) {}
   // The whole query with its WITH list; columns as in plan.output.
   std::string query(const plan::PlanPtr& plan);
   std::vector<std::shared_ptr<const void>> take_handles() { return std::move(handles_); }
@@ -100,6 +101,7 @@ class PlanLowering {
   std::string with_clause() const;
 
   const Context& context_;
+  const bool in_turn_;
   struct With { std::string text; bool recursive = false; };
   std::vector<std::vector<With>> with_{1};                    // one list per query being written
   std::unordered_map<int64_t, std::string> cte_names_;

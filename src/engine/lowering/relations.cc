@@ -8,6 +8,7 @@
 #include "engine/lowering/plan_lowering.h"
 #include "engine/lowering/row_numbers.h"
 #include "engine/lowering/row_order.h"
+#include "engine/lowering/unread_columns.h"
 #include "engine/python/extract.h"
 #include "engine/python/filter_pushdown.h"
 #include "engine/source_resolver.h"
@@ -56,11 +57,27 @@ ExprPtr cut(const ExprPtr& e, std::vector<ExprPtr>& inner) {
   return changed ? plan::with_children(e, std::move(children)) : e;
 }
 
+// Whether what an expression gives depends on the rows before it, as a generator of random numbers does.
+bool draws_in_turn(const PlanPtr& plan) {
+  bool found = false;
+  plan::visit_plan(plan, [&](const PlanPtr& node) {
+    plan::visit_expressions(*node, [&](const ExprPtr& e) {
+      found = found || (e && plan::any_of(*e, [](const plan::Expression& x) {
+        auto* call = plan::try_as<plan::Call>(x);
+        return call && call->function && (call->function->flags & plan::kNondeterministic) && !has_row_number(x);
+      }));
+    });
+    return !found;
+  });
+  return found;
+}
+
 }  // namespace
 
 LoweredQuery lower(const PlanPtr& original, const Context& context) {
-  PlanPtr plan = with_row_order(python_functions::extract(python_functions::plan_reads(original, context), context.conf), context.conf);
-  PlanLowering lowering(context);
+  PlanPtr plan = python_functions::plan_reads(without_unread_columns(original), context);
+  plan = with_row_order(python_functions::extract(plan, context.conf), context.conf);
+  PlanLowering lowering(context, draws_in_turn(plan));
   LoweredQuery out;
   out.sql = lowering.query(plan);
   out.handles = lowering.take_handles();
@@ -271,7 +288,9 @@ Block PlanLowering::lower_node(const PlanPtr& p) {
     case PlanKind::kValues: return values(as<Values>(*p));
     case PlanKind::kRange: {
       const auto& r = as<Range>(*p);
-      return source("range(" + std::to_string(r.start) + "::BIGINT, " + std::to_string(r.end) + "::BIGINT, " + std::to_string(r.step) + "::BIGINT) AS " +
+      // Parentheses: a minus binds less than a cast.
+      auto number = [](int64_t v) { return "(" + std::to_string(v) + ")::BIGINT"; };
+      return source((in_turn_ ? "range(" : "tarn_range(") + number(r.start) + ", " + number(r.end) + ", " + number(r.step) + ") AS " +
                         fresh_alias() + "(" + column_name(r.output.at(0).id) + ")",
                     r.output);
     }
