@@ -186,7 +186,7 @@ def test_no_process_outlives_a_killed_server(cluster_at, tmp_path):
     # A client of its own: one in this process would go on asking for the server that is gone.
     program = ("import sys; from pyspark.sql.connect.session import SparkSession; from pyspark.sql.functions import udf\n"
                "spark = SparkSession.builder.remote(sys.argv[1]).create()\n"
-               "print(spark.range(1).select(udf(lambda v: v, 'int')('id')).count(), flush=True)\n"
+               "print(len(spark.range(1).select(udf(lambda v: v, 'int')('id')).collect()), flush=True)\n"
                "spark.range(1).select(udf(lambda v: __import__('time').sleep(600), 'int')('id')).collect()")
     (tmp_path / "client.py").write_text(program)
     client = subprocess.Popen([sys.executable, str(tmp_path / "client.py"), c.remote], stdout=subprocess.PIPE, text=True)
