@@ -5,12 +5,14 @@
 
 #include "base/spark_error.h"
 #include "engine/orc/input.h"
+#include "engine/sources/scan.h"
 #include "storage/object_store.h"
 
 namespace tarn::engine::orc {
 namespace {
 
 constexpr uint64_t kGuess = 16 << 10;      // most tails are shorter
+constexpr int kDeepest = 200;              // of nested types
 constexpr uint64_t kLongest = 256u << 20;  // of a footer, as protobuf has it
 
 // The fields of a protobuf message one after the other.
@@ -78,7 +80,7 @@ Type read_type(std::string_view bytes) {
           for (Message packed(m.bytes); !packed.done();) t.children.push_back(small(packed.varint()));
         }
         break;
-      case 3: t.names.emplace_back(m.bytes); break;
+      case 3: t.names.push_back(sources::repair_utf8(m.bytes)); break;
       case 4: t.length = small(m.number); break;
       case 5: t.precision = small(m.number); break;
       case 6: t.scale = small(m.number); break;
@@ -107,12 +109,15 @@ Stripe read_stripe(std::string_view bytes) {
   return s;
 }
 
-// What everything that follows relies on: children come after their parent and are there, and stripes lie in the file.
+// What everything that follows relies on: children come after their one parent and are there, not too deep, and stripes lie in the file.
 void check(const FileTail& tail, uint64_t content) {
+  std::vector<int> depth(tail.types.size(), 0);
   for (size_t i = 0; i < tail.types.size(); ++i) {
     const Type& t = tail.types[i];
-    for (uint32_t c : t.children)
-      if (c <= i || c >= tail.types.size()) throw Damaged("the types of an ORC file contradict each other");
+    for (uint32_t c : t.children) {
+      if (c <= i || c >= tail.types.size() || depth[c] != 0 || depth[i] >= kDeepest) throw Damaged("the types of an ORC file contradict each other");
+      depth[c] = depth[i] + 1;
+    }
     const bool right = t.kind == Kind::kStruct ? t.names.size() == t.children.size()
                        : t.kind == Kind::kList ? t.children.size() == 1
                        : t.kind == Kind::kMap  ? t.children.size() == 2

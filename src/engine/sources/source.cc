@@ -176,6 +176,7 @@ std::shared_ptr<const FileRelation> load_files(const SourceRequest& request, con
     const bool merge = options.flag("mergeSchema", conf.flag("spark.sql.orc.mergeSchema"));
     data = user ? *user : as_nullable(schema_or_fail(infer_orc_schema(index.files, merge, settings, case_sensitive)));
     constexpr const char* kPositional = "orc.force.positional.evolution";
+    check_duplicates(data, case_sensitive);
     rows = make_orc_format(data, case_sensitive, options.flag(kPositional, lower(conf.find(kPositional).value_or("false")) == "true"));
   } else if (format == "avro") {
     auto o = read_avro_options(options, conf);
