@@ -369,12 +369,6 @@ def plain_class(data_type):
     return classes.get(type(data_type))
 
 
-def told_as(code, file):
-    """The code as that of a file, in tracebacks."""
-    consts = tuple(told_as(c, file) if isinstance(c, type(code)) else c for c in code.co_consts)
-    return code.replace(co_filename=file, co_consts=consts)
-
-
 def yield_tables(iterator, stream, data_type, arrow_type, coerce):
     """A batch for each row of the input, and for what terminate() gives."""
     import pyarrow as pa
