@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the message descriptors of the installed pyspark-client (Spark Connect) and delta-spark (Delta Connect) as a FileDescriptorSet.
+"""Writes the message descriptors of the installed pyspark-client (Spark Connect, the state of stateful processors) and delta-spark (Delta Connect) as a FileDescriptorSet.
 
     gen_descriptors.py OUT.fds
 
@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pb2
 MODULES = [f"pyspark.sql.connect.proto.{m}_pb2" for m in
            ("base", "catalog", "commands", "common", "expressions", "ml", "ml_common", "relations", "types", "pipelines")]
 MODULES += [f"delta.connect.proto.{m}_pb2" for m in ("base", "commands", "relations")]
+MODULES += ["pyspark.sql.streaming.proto.StateMessage_pb2"]
 MODULES += ["google.rpc.status_pb2", "google.rpc.error_details_pb2"]
 
 

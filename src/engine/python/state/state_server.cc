@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include <org/apache/spark/sql/execution/streaming/StateMessage.pb.h>
 #include <spark/connect/types.pb.h>
 
 #include "base/log.h"
@@ -19,11 +20,10 @@
 #include "python/pickle.h"
 #include "python/task_header.h"
 #include "sql/parser.h"
-#include "tarn/state.pb.h"
 
 namespace tarn::engine::python_functions {
 
-namespace pb = tarn::state;
+namespace pb = org::apache::spark::sql::execution::streaming::state;
 using plan::DataType;
 using plan::Value;
 using Variable = StatefulProcessor::Variable;
