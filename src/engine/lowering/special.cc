@@ -67,6 +67,11 @@ std::string variant_get(ExpressionLowering& l, const Expression& call) {
 std::string case_when(ExpressionLowering& l, const Expression& call) {
   std::string out = "CASE";
   size_t n = call.children.size();
+  // What pandas makes of each condition, nested: x is written, and computed, once.
+  if (const auto* test = n == 3 ? plan::try_as<plan::Call>(*call.children[0]) : nullptr; test && test->name == "isnull" && plan::is_deterministic(*call.children[2])) {
+    std::string value = l.lower(call.children[2]);
+    if (l.lower(test->children.at(0)) == value) return "coalesce(" + value + ", " + l.lower(call.children[1]) + ")";
+  }
   for (size_t i = 0; i + 1 < n; i += 2) out += " WHEN " + l.lower(call.children[i]) + " THEN " + l.lower(call.children[i + 1]);
   if (n % 2) out += " ELSE " + l.lower(call.children[n - 1]);
   return out + " END";

@@ -133,6 +133,8 @@ VARIANT(kAddDecimal, "+", "spark_decimal_add($1, $2, $p, $s, $mode)", kOp);
 VARIANT(kSubtractDecimal, "-", "spark_decimal_subtract($1, $2, $p, $s, $mode)", kOp);
 VARIANT(kMultiplyDecimal, "*", "spark_decimal_multiply($1, $2, $p, $s, $mode)", kOp);
 VARIANT(kDivideDecimal, "/", "spark_decimal_divide($1, $2, $p, $s, $mode)", kOp);
+// By a constant that is neither 0 nor -1: nothing to check in any row.
+VARIANT(kRemainderConstant, "%", "($1 % $2)", kOp);
 VARIANT(kRemainderDecimal, "%", "spark_decimal_remainder($1, $2, $p, $s, $mode)", kOp);
 VARIANT(kPmodDecimal, "pmod", "spark_decimal_pmod($1, $2, $p, $s, $mode)", kHidden);
 VARIANT(kDivDecimal, "div", "spark_decimal_div($1, $2, $mode)", kOp);
@@ -202,7 +204,14 @@ TypedCall arithmetic(const CallContext& c, std::vector<ExprPtr>& args, char op) 
 
 TypedCall add_rule(const CallContext& c, std::vector<ExprPtr>& args) { return arithmetic(c, args, '+'); }
 TypedCall multiply_rule(const CallContext& c, std::vector<ExprPtr>& args) { return arithmetic(c, args, '*'); }
-TypedCall remainder_rule(const CallContext& c, std::vector<ExprPtr>& args) { return arithmetic(c, args, '%'); }
+TypedCall remainder_rule(const CallContext& c, std::vector<ExprPtr>& args) {
+  TypedCall r = arithmetic(c, args, '%');
+  const auto by = constant_integer(*args[1]);
+  // The value as the type holds it: a cast may wrap.
+  const bool held = by && (r.type.id() == TypeId::kLong || (r.type.id() == TypeId::kInt && *by == static_cast<int32_t>(*by)));
+  if (held && !r.variant && *by != 0 && *by != -1) r.variant = &kRemainderConstant;
+  return r;
+}
 TypedCall pmod_rule(const CallContext& c, std::vector<ExprPtr>& args) { return arithmetic(c, args, 'p'); }
 
 TypedCall negate_rule(const CallContext& c, std::vector<ExprPtr>& args) {
