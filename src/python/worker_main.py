@@ -185,13 +185,16 @@ def install_adapters(worker):
             return read_pickled_functions(worker, pickler, infile, runner_conf)
         if eval_type == PythonEvalType.SQL_ARROW_BATCHED_UDF and not runner_conf.use_legacy_pandas_udf_conversion and runner_conf.arrow_concurrency_level <= 0:
             return read_arrow_functions(worker, pickler, infile, runner_conf, eval_conf)
+        if eval_type == PythonEvalType.SQL_GROUPED_MAP_PANDAS_UDF:
+            evaluate, *rest = read_udfs(pickler, infile, eval_type, runner_conf, eval_conf)
+            return (grouped_frames(worker, evaluate), *rest)
         return read_udfs(pickler, infile, eval_type, runner_conf, eval_conf)
 
     worker.read_udfs = read
 
     # Frames of PySpark are left out of tracebacks; these stand for some.
     for function in (TableRows.load_stream, TableRows.dump_stream, yield_tables, python_columns, read_pickled_functions, read_arrow_functions,
-                     evaluation, over_columns, to_arrow, coercion, unfit, java_text):
+                     grouped_frames, evaluation, over_columns, to_arrow, coercion, unfit, java_text):
         function.__code__ = told_as(function.__code__, os.path.join(os.path.dirname(worker.__file__), "tarn_worker.py"))
 
 
@@ -271,6 +274,76 @@ def read_arrow_functions(worker, pickler, infile, runner_conf, eval_conf):
         return out
 
     return evaluation(converters, arrays)
+
+
+def grouped_frames(worker, evaluate):
+    """worker.py's evaluation of applyInPandas, with another way for columns of plain numbers, where most of the time of a small group goes into
+    making Series of Arrow's columns, a frame of those, and Arrow of its columns. Everything else goes the way it does there."""
+    import pandas as pd
+    import pyarrow as pa
+
+    cells = dict(zip(evaluate.__code__.co_freevars, (c.cell_contents for c in evaluate.__closure__)))
+    try:
+        function, arguments, offsets = cells["grouped_udf"], cells["num_udf_args"], cells["value_offsets"]
+        returned, schema, conf = cells["return_type"], cells["output_schema"], cells["runner_conf"]
+    except KeyError:  # another worker.py
+        return evaluate
+    if arguments != 1 or conf.prefer_int_ext_dtype:
+        return evaluate
+    names = returned.names
+
+    def is_plain(t):
+        return pa.types.is_integer(t) or pa.types.is_float32(t) or pa.types.is_float64(t)
+
+    def frame_of(batch):
+        columns = {}
+        for o in offsets:
+            c = batch.column(o)
+            if not is_plain(c.type) or (c.null_count and pa.types.is_integer(c.type)):
+                return None
+            columns[batch.schema.names[o]] = c.to_numpy(zero_copy_only=False)
+        return pd.DataFrame(columns) if len(columns) == len(offsets) > 0 else None
+
+    def batch_of(result, fields):
+        # The types are those that Arrow gives to what NumPy holds: nothing is cast. NaN is null, as there.
+        if type(result) is not pd.DataFrame or list(result.columns) != names:
+            return None
+        arrays = []
+        for i, (field, dtype) in enumerate(zip(fields, result.dtypes)):
+            if not is_plain(field.type) or field.type.to_pandas_dtype() != dtype:
+                return None
+            arrays.append(pa.array(result.iloc[:, i].to_numpy(), type=field.type, from_pandas=True))
+        return pa.RecordBatch.from_arrays([pa.StructArray.from_arrays(arrays, fields=fields)], ["_0"])
+
+    def grouped(index, data):
+        fields = None
+        for group in data:
+            batches = list(group)
+            frame = frame_of(batches[0]) if len(batches) == 1 else None
+            if frame is None:
+                yield from evaluate(index, iter([batches]))
+                continue
+            result = function(frame)
+            del batches, frame
+            batch = batch_of(result, fields) if fields and conf.assign_cols_by_name else None
+            if batch is None:
+                worker.verify_pandas_result(result, returned, conf.assign_cols_by_name, truncate_return_schema=False)
+                batch = worker.PandasToArrowConversion.convert(
+                    [result],
+                    schema,
+                    timezone=conf.timezone,
+                    safecheck=conf.safecheck,
+                    arrow_cast=True,
+                    prefers_large_types=conf.use_large_var_types,
+                    assign_cols_by_name=conf.assign_cols_by_name,
+                    int_to_decimal_coercion_enabled=conf.int_to_decimal_coercion_enabled,
+                )
+                if len(result.columns) == len(names):
+                    fields = list(batch.schema.field(0).type)
+            yield batch
+            del result
+
+    return grouped
 
 
 def evaluation(converters, arrays):

@@ -546,3 +546,28 @@ def test_what_cannot_be_pickled_is_refused_by_the_client(spark):
     with pytest.raises(pickle.PicklingError, match="cannot pickle '_thread.lock' object"):
         spark.range(1).select(F.udf(lambda v: lock and v, "bigint")("id")).collect()
     assert spark.range(1).select(F.udf(lambda v: v, "bigint")("id")).first()[0] == 0
+
+
+def test_small_groups_give_what_large_ones_do(spark):
+    """Columns of plain numbers go a way of their own: nulls, NaN, other types in between and changes in place must not be told apart."""
+    data = spark.createDataFrame([(k, k * 10 + i, None if i == 1 and k % 2 else i, float("nan") if i == 2 else i / 2, k == 3) for k in range(6) for i in range(3)],
+                                 "k int, v bigint, n int, x double, last boolean")
+
+    def changed(frame):
+        frame["v"] += 1
+        if frame["k"].iloc[0] == 2:
+            return frame[["x", "v", "k"]].astype({"v": "float64"})     # another order, another type
+        if frame["k"].iloc[0] == 4:
+            return pd.DataFrame(columns=["k", "v", "x"])
+        return frame[["k", "v", "x"]]
+
+    for columns in (["k", "v", "x"], ["k", "v", "n", "x", "last"]):
+        got = data.select(columns).groupBy("k").applyInPandas(changed, "k int, v bigint, x double").orderBy("v").collect()
+        assert [(r.k, r.v, r.x) for r in got] == [(k, k * 10 + i + 1, None if i == 2 else i / 2) for k in (0, 1, 2, 3, 5) for i in range(3)]
+    kinds = data.select("k", "v", "n", "x").groupBy("k").applyInPandas(
+        lambda f: pd.DataFrame({"t": [" ".join(map(str, f.dtypes)) + " " + str(f.index) + " " + str(f["v"].values.flags.writeable)]}), "t string").distinct().collect()
+    assert {r.t for r in kinds} == {f"int32 int64 {n} float64 RangeIndex(start=0, stop=3, step=1) True" for n in ("int32", "float64")}
+    with pytest.raises(PythonException, match="RESULT_COLUMN_NAMES_MISMATCH"):
+        data.select("k", "v").groupBy("k").applyInPandas(lambda f: f if f["k"].iloc[0] < 5 else f.rename(columns={"v": "w"}), "k int, v bigint").collect()
+    with pytest.raises(PythonException, match="by zero"):
+        data.select("k", "v").groupBy("k").applyInPandas(lambda f: f if f["k"].iloc[0] < 5 else 1 // 0, "k int, v bigint").collect()
