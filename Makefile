@@ -32,6 +32,7 @@ run: build
 	@$(PYTHON) examples/workshop/resources.py --tarn build/$(PRESET)/bin/tarn
 
 test: build
+	@bash tools/setup.sh --tests
 	@bash tools/test.sh build/$(PRESET)
 
 test-spark: build

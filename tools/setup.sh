@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Brings what the build needs: system packages, a virtual environment, prebuilt libraries, generated inputs.
+#   setup.sh [--tests]     with what only the tests need: nobody gets a PostgreSQL server for running Tarn
 # Idempotent: what is already there at the wanted version is left alone. Versions and checksums: cmake/deps.lock, requirements.txt.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +12,7 @@ die() { printf '[setup] %s\n' "$*" >&2; exit 1; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else die "system packages are missing and this user may not install them; run as root: $*"; fi; }
 
 packages=$(grep -v '^#' cmake/apt-packages.txt)
+[ "${1:-}" != --tests ] || packages="$packages postgresql"
 command -v npm >/dev/null || packages="$packages npm"
 command -v mvn >/dev/null || packages="$packages maven"
 missing=""

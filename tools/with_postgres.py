@@ -19,7 +19,7 @@ def program(name: str) -> str:
     """A program of the newest PostgreSQL that is installed."""
     found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda p: float(p.split("/")[4])) + [p for p in [shutil.which(name)] if p]
     if not found:
-        raise FileNotFoundError(f"no {name}: install PostgreSQL (make setup)")
+        raise FileNotFoundError(f"no {name}: install PostgreSQL (tools/setup.sh --tests)")
     return found[-1]
 
 
