@@ -61,9 +61,8 @@ Reading reading(const CallContext& c, const std::vector<ExprPtr>& args, size_t a
   const auto read = avro::ReadOptions::read(find);
   r.read = find("avroSchema").value_or("");
   const std::string mode = lower(find("mode").value_or("failfast"));
-  if (mode != "permissive" && mode != "failfast" && mode != "dropmalformed") r.permissive = true;  // as Spark takes what it does not know
   if (mode == "dropmalformed") throw analysis_error("PARSE_MODE_UNSUPPORTED", {{"funcName", "`" + std::string(c.name) + "`"}, {"mode", "DROPMALFORMED"}});
-  r.permissive = r.permissive || mode == "permissive";
+  r.permissive = mode != "failfast";   // Spark takes a mode that it does not know for permissive
   const auto schema = read.schema ? read.schema : avro::Schema::parse(r.written);
   r.type = avro::to_sql_type(schema->root(), read).type;
   return r;
